@@ -1,0 +1,1 @@
+"""Batches at the door, the demo data, DVC versions of both, and splits."""

@@ -1,0 +1,1 @@
+"""Measuring recommenders: metrics, intervals, slices and the report with pictures."""

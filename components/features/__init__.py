@@ -1,0 +1,1 @@
+"""From image bytes to embeddings: decoding, encoders and the content-addressed store."""

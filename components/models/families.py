@@ -1,0 +1,17 @@
+"""The families by name: one switch in params.yaml picks one."""
+
+from components.errors import ParameterError
+from components.models.biases import Biases, Mean, Popularity
+from components.models.catalogue import Catalogue, UserBook
+from components.models.protocol import Recommender, Weights
+
+FAMILIES: dict[str, type[Recommender]] = {
+    family.family: family for family in (Mean, Popularity, Biases)
+}
+
+
+def build(family: str, weights: Weights, catalogue: Catalogue, users: UserBook) -> Recommender:
+    """Return the recommender of a family; raise ParameterError if there is no such family."""
+    if family not in FAMILIES:
+        raise ParameterError(f"family {family!r} is none of {', '.join(sorted(FAMILIES))}")
+    return FAMILIES[family](weights, catalogue, users)

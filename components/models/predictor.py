@@ -1,0 +1,134 @@
+"""A bundle that answers by ids: ratings of pairs, lists for users, neighbours of items."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.models.bundle import Bundle
+from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
+from components.models.protocol import Side
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One item of a list: its id and its predicted rating, or its cosine for looks."""
+
+    item_id: str
+    score: float
+
+
+class Predictor:
+    """Answers from one immutable bundle; safe to share between threads."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._model = bundle.recommender()
+        self._items = self._model.known_items()
+        norms = np.linalg.norm(bundle.catalogue.embeddings_IE, axis=1, keepdims=True)
+        self._looks_IE = bundle.catalogue.embeddings_IE / np.maximum(norms, 1e-12)
+
+    def read_history(self, rated: Iterable[tuple[str, float]]) -> tuple[History, list[str]]:
+        """Return the history of (item_id, rating) pairs, oldest first, and the unknown ids."""
+        pairs = list(rated)
+        indices = self.bundle.catalogue.find([item for item, _ in pairs])
+        known = indices != UNKNOWN
+        ratings = np.array([rating for _, rating in pairs], dtype=np.float32)
+        unknown = [item for (item, _), is_known in zip(pairs, known, strict=True) if not is_known]
+        times = np.zeros(int(known.sum()), np.int64)
+        return History(indices[known], ratings[known], times), unknown
+
+    def fold_user(self, user_id: str | None, extra: History | None = None) -> Side:
+        """Return one user's side: what training knows of the id, then `extra` ratings on top.
+
+        A later rating of the same item replaces the earlier one.
+        """
+        index = UNKNOWN if user_id is None else int(self.bundle.users.find([user_id])[0])
+        history = self.bundle.users.history(index)
+        if extra is not None and len(extra):
+            history = _append(history, extra)
+        return self._model.fold_users([(index, history)])
+
+    def predict(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Floats:
+        """Return the predicted rating of each (user, item) pair; unknown ids get the priors."""
+        users, rows = np.unique(np.asarray(user_ids, dtype=object).astype(str), return_inverse=True)
+        indices = self.bundle.users.find(users.tolist())
+        side = self._model.fold_users(
+            [(int(index), self.bundle.users.history(int(index))) for index in indices]
+        )
+        return self.rate(side.take(rows), self.item_side(item_ids))
+
+    def item_side(self, item_ids: Sequence[str]) -> Side:
+        """Return the item side of ids; an unknown id gets the prior of an item without image."""
+        indices = self.bundle.catalogue.find(item_ids)
+        width = self.bundle.catalogue.embeddings_IE.shape[1]
+        prior = self._model.fold_items(np.zeros((1, width), np.float32))
+        both = Side(
+            np.concatenate([self._items.bias_B, prior.bias_B]),
+            np.concatenate([self._items.vectors_BD, prior.vectors_BD]),
+            self._items.paths + prior.paths,
+        )
+        return both.take(np.where(indices == UNKNOWN, len(self._items), indices))
+
+    def fold_image(self, embedding_E: Floats) -> Side:
+        """Return the item side of an image never seen."""
+        return self._model.fold_items(embedding_E[None, :])
+
+    def rate(self, users: Side, items: Side) -> Floats:
+        """Return the ratings of B pairs, clipped to the scale; a single row on one side repeats."""
+        dots = np.einsum("bd,bd->b", *np.broadcast_arrays(users.vectors_BD, items.vectors_BD))
+        return self._clip(self._model.mean + users.bias_B + items.bias_B + dots)
+
+    def score(self, user: Side) -> Floats:
+        """Return one user's predicted rating of every item of the catalogue, unclipped (I,)."""
+        scores_I = self._items.vectors_BD @ user.vectors_BD[0]
+        return scores_I + self._items.bias_B + user.bias_B[0] + np.float32(self._model.mean)
+
+    def rank(
+        self, user: Side, k: int, exclude: Ints, allowed_I: Bools | None = None
+    ) -> list[Ranked]:
+        """Return the k best items for a user, best first; equal scores in catalogue order."""
+        scores_I = self.score(user)
+        return self._top(scores_I, k, exclude, allowed_I, clip=True)
+
+    def neighbours(
+        self, embedding_E: Floats, k: int, exclude: Ints, allowed_I: Bools | None = None
+    ) -> list[Ranked]:
+        """Return the k items that look most like an embedding, by cosine; 1 is the same look."""
+        norm = max(float(np.linalg.norm(embedding_E)), 1e-12)
+        looks_I = self._looks_IE @ (embedding_E / np.float32(norm))
+        allowed = self.bundle.catalogue.has_image_I
+        if allowed_I is not None:
+            allowed = allowed & allowed_I
+        return self._top(looks_I, k, exclude, allowed, clip=False)
+
+    def _top(
+        self, scores_I: Floats, k: int, exclude: Ints, allowed_I: Bools | None, *, clip: bool
+    ) -> list[Ranked]:
+        scores_I = scores_I.astype(np.float32, copy=True)
+        scores_I[exclude] = -np.inf
+        if allowed_I is not None:
+            scores_I[~allowed_I] = -np.inf
+        k = min(k, int(np.isfinite(scores_I).sum()))
+        if k == 0:
+            return []
+        best = np.argpartition(-scores_I, k - 1)[:k]
+        best = best[np.lexsort((best, -scores_I[best]))]
+        shown = self._clip(scores_I[best]) if clip else scores_I[best]
+        ids = self.bundle.catalogue.ids(best)
+        return [Ranked(item, float(value)) for item, value in zip(ids, shown, strict=True)]
+
+    def _clip(self, ratings: Floats) -> Floats:
+        return np.clip(ratings, *self.bundle.scale).astype(np.float32)
+
+
+def _append(history: History, extra: History) -> History:
+    keep = ~np.isin(history.items_N, extra.items_N)
+    last = {int(item): row for row, item in enumerate(extra.items_N)}
+    rows = np.array(sorted(last.values()), dtype=np.int64)
+    start = int(history.times_N.max()) if len(history) else 0
+    return History(
+        np.concatenate([history.items_N[keep], extra.items_N[rows]]),
+        np.concatenate([history.ratings_N[keep], extra.ratings_N[rows]]),
+        np.concatenate([history.times_N[keep], np.maximum(extra.times_N[rows], start)]),
+    )

@@ -1,0 +1,56 @@
+"""The protocol that every family of recommenders keeps, and the form in which it answers."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from components.models.catalogue import Catalogue, Floats, History, UserBook
+
+Weights = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of the dot product, for B users or B items.
+
+    `paths` says for each row what the answer rests on: for users "factors" (seen in training),
+    "history" (folded in from ratings), "prior" (nothing known); for items "factors", "images",
+    "prior".
+    """
+
+    bias_B: Floats
+    vectors_BD: Floats
+    paths: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.bias_B)
+
+    def take(self, rows: np.ndarray) -> "Side":
+        """Return some of the rows, in the order asked for."""
+        return Side(self.bias_B[rows], self.vectors_BD[rows], tuple(self.paths[r] for r in rows))
+
+
+class Recommender(Protocol):
+    """A trained recommender, answering from arrays; built once from weights, never changed."""
+
+    family: ClassVar[str]
+    mean: float
+
+    def __init__(self, weights: Weights, catalogue: Catalogue, users: UserBook) -> None: ...
+
+    def fold_users(self, users: list[tuple[int, History]]) -> Side:
+        """Return the user side of (dense index or UNKNOWN, history) pairs.
+
+        The history replaces the one known from training, it is not added to it: callers pass the
+        whole of what may be read.
+        """
+
+    def fold_items(self, embeddings_BE: Floats) -> Side:
+        """Return the item side of items never seen, from their pooled image embeddings.
+
+        A row of zeros stands for an item without an image, which gets the prior.
+        """
+
+    def known_items(self) -> Side:
+        """Return the item side of all I items of the catalogue, in its order."""

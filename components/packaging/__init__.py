@@ -1,0 +1,1 @@
+"""From a served bundle to a Bento, and its trial run."""

@@ -1,0 +1,1 @@
+"""From a finished candidate to a champion: comparison, gate and registry."""

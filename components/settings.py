@@ -1,0 +1,47 @@
+"""Where we run: addresses, credentials and devices, from the environment only.
+
+Nothing here may change a result: what does is a parameter and lives in params.yaml.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+TELEMETRY_OFF = {
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+
+class Settings(BaseSettings):
+    """The environment, typed; see docs/settings.md for every variable."""
+
+    model_config = SettingsConfigDict(env_prefix="BEHOLDER_", frozen=True, extra="ignore")
+
+    workspace: Path | None = Field(None, description="the workspace, instead of searching upward")
+    model_name: str = Field("beholder", description="the registered model's name in MLflow")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where tensors live")
+    threads: int | None = Field(None, ge=1, description="torch threads; default: all cores")
+    remote: str | None = Field(None, description="DVC remote; default: a folder beside")
+    host: str = Field("127.0.0.1", description="where our own servers listen")
+    endpoint_port: int = Field(3000, ge=0, le=65535, description="the endpoint's preferred port")
+    endpoint_workers: int = Field(2, ge=1, le=64, description="processes of the endpoint")
+    mlflow_tracking_uri: str | None = Field(
+        None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI"), description="MLflow server"
+    )
+    prefect_api_url: str | None = Field(
+        None, validation_alias=AliasChoices("PREFECT_API_URL"), description="Prefect server"
+    )
+
+
+@cache
+def load_settings() -> Settings:
+    """Read the environment once."""
+    return Settings()

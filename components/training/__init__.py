@@ -1,0 +1,1 @@
+"""Learning a recommender from ratings and embeddings, in PyTorch."""

@@ -1,0 +1,1 @@
+"""Great Expectations over ratings, items and images; quarantine for what does not meet them."""

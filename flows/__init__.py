@@ -1,0 +1,1 @@
+"""What touches the world: Prefect flows, the DVC driver, services and the `beholder` command."""

@@ -1,0 +1,1 @@
+"""The BentoML service that answers for the promoted recommender."""
