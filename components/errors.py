@@ -12,6 +12,14 @@ class DataError(BeholderError):
     """Images, items or ratings that cannot be used as they are."""
 
 
+class ImageError(DataError):
+    """Bytes that are no usable image; the sentence can be shown to whoever sent them."""
+
+
+class ValidationError(BeholderError):
+    """The data failed its checks, so that nothing may be learnt from them."""
+
+
 class ParameterError(BeholderError):
     """params.yaml or the environment says something that Beholder does not understand."""
 
