@@ -1,0 +1,35 @@
+"""`python -I child.py PARENT COMMAND…`: become COMMAND, and die when process PARENT dies.
+
+Standard library only and run as a script, so that it costs a few milliseconds; the request to
+the kernel survives exec, so COMMAND needs to know nothing of it.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+_PR_SET_PDEATHSIG = 1
+
+
+def supervised(command: Sequence[str]) -> list[str]:
+    """Return the command line that runs `command` as a child which dies with this process.
+
+    The kernel watches the thread that starts the child: start it from one that lives as long.
+    """
+    return [sys.executable, "-I", __file__, str(os.getpid()), *command]
+
+
+def main() -> None:
+    """Ask for SIGKILL at the parent's death, then replace this process by the command."""
+    parent, command = int(sys.argv[1]), sys.argv[2:]
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before it could be watched
+            sys.exit(f"the process {parent} that started {command[0]} has ended")
+    os.execvp(command[0], command)  # noqa: S606 - replaced on purpose, no shell
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The environment in which our servers and children run: telemetry off, state in the workspace."""
+
+import os
+import sys
+from pathlib import Path
+
+from components.paths import Workspace
+from components.settings import TELEMETRY_OFF
+
+MLFLOW_SAFETY = {
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+PREFECT_SAFETY = {
+    # The ephemeral server loses history: a missing server shall be an error.
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,components",
+    "PREFECT_CLI_PROMPT": "false",
+}
+
+
+def interpreter_first() -> str:
+    """Return PATH with this interpreter's folder first, so that `python` means this one."""
+    folder = str(Path(sys.executable).parent)
+    return os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
+
+
+def build_environment(workspace: Workspace, **more: str) -> dict[str, str]:
+    """Return the variables that every process of a workspace gets on top of the caller's own."""
+    return {
+        **TELEMETRY_OFF,
+        **MLFLOW_SAFETY,
+        **PREFECT_SAFETY,
+        "PATH": interpreter_first(),
+        "PREFECT_HOME": str(workspace.state / "prefect"),
+        "DVC_SITE_CACHE_DIR": str(workspace.cache / "dvc-site"),
+        "BEHOLDER_WORKSPACE": str(workspace.root),
+        **more,
+    }
+
+
+def enter(workspace: Workspace, **more: str) -> None:
+    """Give this very process the environment of a workspace; call it before Prefect is imported."""
+    os.environ.update(build_environment(workspace, **more))

@@ -1,0 +1,47 @@
+"""Which servers a workspace has and how each is started."""
+
+import sys
+from pathlib import Path
+
+from components.paths import Workspace
+from components.settings import Settings
+from flows.services import Service
+
+
+def prefect_server() -> Service:
+    """Return the workspace's own Prefect server, its history in .beholder/prefect."""
+
+    def command(host: str, port: int) -> list[str]:
+        return [
+            *(sys.executable, "-m", "prefect", "server", "start"),
+            *("--host", host, "--port", str(port)),
+        ]
+
+    return Service("prefect", 4200, "/api/health", 90, command, {"PREFECT_API_URL": ""})
+
+
+def mlflow_server(workspace: Workspace) -> Service:
+    """Return an MLflow server over the workspace's SQLite store, for looking at runs and models."""
+    store = f"sqlite:///{workspace.state / 'mlflow.db'}"
+    artifacts = workspace.state / "mlartifacts"
+
+    def command(host: str, port: int) -> list[str]:
+        return [
+            *(sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)),
+            *("--backend-store-uri", store, "--artifacts-destination", str(artifacts)),
+            *("--workers", "1"),
+        ]
+
+    return Service("mlflow", 5000, "/health", 90, command, {})
+
+
+def endpoint(bento: Path, settings: Settings) -> Service:
+    """Return the endpoint that answers from a Bento."""
+    from components.packaging.server import serve_command, serve_environment
+
+    def command(host: str, port: int) -> list[str]:
+        return serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
+
+    return Service(
+        "endpoint", settings.endpoint_port, "/readyz", 120, command, serve_environment(bento)
+    )
