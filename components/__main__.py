@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 from components.errors import BeholderError
+from components.files import write_json
 from components.locking import die_with_parent, hold_step_lock
 from components.params import load_params
-from components.paths import find_workspace
+from components.paths import Workspace, find_workspace
 from components.settings import TELEMETRY_OFF, load_settings
 
 # Each names a function of (workspace, params, settings).
@@ -34,21 +35,23 @@ def main(arguments: list[str] | None = None) -> int:
     step: str = parser.parse_args(arguments).step
     die_with_parent()
     os.environ.update(TELEMETRY_OFF)
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s %(message)s")
+    workspace = None
     try:
-        run_step(step)
+        workspace = find_workspace(Path.cwd())
+        workspace.step_error.unlink(missing_ok=True)
+        run_step(step, workspace)
     except BeholderError as error:
         print(f"{step}: {error}", file=sys.stderr)  # noqa: T201 - this is the command line
+        if workspace is not None:
+            write_json(workspace.step_error, {"step": step, "message": str(error)})
         return 1
     return 0
 
 
-def run_step(step: str) -> None:
-    """Run one step in the workspace around the working directory, alone."""
+def run_step(step: str, workspace: Workspace) -> None:
+    """Run one step in a workspace, alone."""
     started = time.monotonic()
-    workspace = find_workspace(Path.cwd())
     params = load_params(workspace.params)
     with hold_step_lock(workspace.run):
         log.info("step started step=%s", step)

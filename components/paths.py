@@ -129,6 +129,11 @@ class Workspace:
         return self.state / "run"
 
     @property
+    def step_error(self) -> Path:
+        """What the last step that failed said, for whoever started it."""
+        return self.run / "step-error.json"
+
+    @property
     def live_history(self) -> Path:
         """One JSON line an epoch while `train` runs; the flow tails it into MLflow."""
         return self.run / "train.jsonl"

@@ -1,0 +1,98 @@
+"""What a person sees of a run: one line a step as it ends, and what it does meanwhile."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Step:
+    """One step of a run while it runs; `note` is what its line shall say at the end."""
+
+    name: str
+    note: str = ""
+    cached: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return time.monotonic() - self.started
+
+
+@contextmanager
+def step(name: str) -> Iterator[Step]:
+    """Log a step's start and its end; `StepConsole` draws both on a terminal."""
+    now = Step(name)
+    log.info("step started step=%s", name, extra={"step": now, "event": "started"})
+    try:
+        yield now
+    except BaseException:
+        log.info("step failed step=%s", name, extra={"step": now, "event": "failed"})
+        raise
+    log.info(
+        "step ended step=%s cached=%s seconds=%.1f note=%s",
+        *(name, now.cached, now.seconds, now.note),
+        extra={"step": now, "event": "ended"},
+    )
+
+
+class StepConsole(logging.Handler):
+    """Draws the steps of this process with rich: a spinner with the latest line, then a result."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        from rich.console import Console
+
+        self.console = Console(stderr=True, highlight=False)
+        self._status = self.console.status("")
+        self._label = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one log record."""
+        current: Step | None = getattr(record, "step", None)
+        if current is None:
+            if record.levelno >= logging.WARNING:
+                self.console.print(f"  [yellow]![/] {_escape(record.getMessage())}")
+            elif self._label and self.console.is_terminal:
+                line = _escape(record.getMessage())[-self.console.width + 30 :]
+                self._status.update(f"[bold]{self._label}[/] [dim]{line}[/]")
+            return
+        event = getattr(record, "event", "")
+        if event == "started":
+            self._label = f"{current.name:<10}"
+            if self.console.is_terminal:
+                self._status.update(f"[bold]{self._label}[/]")
+                self._status.start()
+            return
+        self._status.stop()
+        self._label = ""
+        sign = (
+            "[red]✗[/]" if event == "failed" else "[dim]=[/]" if current.cached else "[green]✓[/]"
+        )
+        took = "up to date" if current.cached else f"{current.seconds:.1f} s"
+        note = f"  [dim]{_escape(current.note)}[/]" if current.note else ""
+        self.console.print(f"  {sign} {current.name:<10} {took:>10}{note}", soft_wrap=True)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+@contextmanager
+def show_steps() -> Iterator[StepConsole]:
+    """Draw this process's steps on the terminal while the block runs."""
+    handler = StepConsole()
+    loggers = [logging.getLogger(name) for name in ("flows", "components")]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+    try:
+        yield handler
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
