@@ -1,0 +1,197 @@
+"""The `beholder` command: what a person types; every command is a few lines over a module."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from components.errors import BeholderError
+
+if TYPE_CHECKING:
+    from components.paths import Workspace
+
+app = typer.Typer(
+    name="beholder",
+    help="Turn a folder of images and a table of ratings into a deployed visual recommender.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog="Start with [bold]beholder demo[/], or [bold]beholder init DIR[/] and your own data.",
+)
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        envvar="BEHOLDER_WORKSPACE",
+        help="The workspace; otherwise the one around the working directory.",
+        show_default=False,
+    ),
+]
+
+
+def _open(folder: Path | None) -> "Workspace":
+    from components.code import refresh_code
+    from components.paths import find_workspace
+    from flows.environment import enter
+
+    workspace = find_workspace(folder or Path.cwd())
+    enter(workspace)
+    refresh_code(workspace)
+    return workspace
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="An empty or a new folder.")],
+    remote: Annotated[
+        str | None,
+        typer.Option(
+            help="Where DVC keeps a second copy of the data: a folder outside the workspace, or "
+            "an address such as s3://bucket/path.  [default: DIRECTORY.remote]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Make a workspace: git, DVC, params.yaml, dvc.yaml and an empty list of batches."""
+    from components.data.workspace import init_workspace
+
+    workspace = init_workspace(directory, remote)
+    print(f"workspace {workspace.root}")
+    print(f"next: cd {directory} && beholder ingest --items FILE --images DIR --ratings FILE")
+
+
+@app.command()
+def ingest(
+    items: Annotated[
+        Path | None,
+        typer.Option(help="CSV or Parquet: item_id, image (or images), title, category, …"),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="The folder that the items' image paths start from.")
+    ] = None,
+    ratings: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet: user_id, item_id, rating, timestamp.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take in new items, images or ratings as one versioned batch (any of the three)."""
+    from flows.ingesting import ingest_and_show
+
+    ingest_and_show(_open(workspace), items=items, images=images, ratings=ratings)
+
+
+@app.command()
+def withdraw(
+    batch: Annotated[str, typer.Argument(help="The batch's id, as 'beholder status' shows it.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take a batch out of the data that is learnt from; its files stay in the DVC remote."""
+    from components.data.ingest import withdraw as withdraw_batch
+
+    place = _open(workspace)
+    withdraw_batch(place, batch)
+    print(f"batch {batch} withdrawn; run 'beholder retrain' to learn without it")
+
+
+@app.command()
+def retrain(workspace: WorkspaceOption = None) -> None:
+    """Validate, train, measure and try a candidate; promote it if it is better."""
+    from flows.retraining import retrain_and_show
+
+    retrain_and_show(_open(workspace))
+
+
+@app.command()
+def status(workspace: WorkspaceOption = None) -> None:
+    """Show the data, the champion with its RMSE beside the ladder's, and the servers."""
+    from flows.status import show_status
+
+    show_status(_open(workspace))
+
+
+@app.command()
+def serve(
+    workspace: WorkspaceOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Leave it running; 'beholder down' ends it.")
+    ] = False,
+) -> None:
+    """Serve the champion over HTTP."""
+    from flows.endpoint import serve_champion
+
+    serve_champion(_open(workspace), host=host, port=port, background=background)
+
+
+@app.command()
+def recommend(
+    user: Annotated[str | None, typer.Argument(help="A user's id.", show_default=False)] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many items.")] = 10,
+    all_users: Annotated[
+        bool, typer.Option("--all-users", help="Score every user that the champion knows.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="With --all-users: the file to write, .csv or .parquet."),
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Ask the champion what a user would like, or score all users into a file."""
+    from flows.recommending import recommend_all_users, recommend_user
+
+    if all_users == (user is not None) or all_users != (out is not None):
+        raise typer.BadParameter("give a USER, or --all-users with --out FILE")
+    place = _open(workspace)
+    if out is not None:
+        recommend_all_users(place, k, out)
+    elif user is not None:
+        recommend_user(place, user, k)
+
+
+@app.command()
+def down(workspace: WorkspaceOption = None) -> None:
+    """Stop the workspace's servers (Prefect, MLflow, the endpoint)."""
+    from flows.services import Services
+
+    stopped = Services(_open(workspace)).stop()
+    print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+@app.command()
+def doctor(workspace: WorkspaceOption = None) -> None:
+    """Say what is missing or misconfigured, and the command that mends it."""
+    from flows.doctor import show_checkup
+
+    sys.exit(show_checkup(workspace))
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(help="The demo's workspace.")] = Path("demo"),
+) -> None:
+    """Run the main job on drawn art prints with simulated tastes, and serve the result."""
+    from flows.demo import run_demo
+
+    run_demo(directory)
+
+
+def main() -> None:
+    """Run the command line: an expected failure is one line on stderr and exit code 1."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        app()
+    except BeholderError as error:
+        print(f"beholder: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

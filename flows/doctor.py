@@ -1,0 +1,193 @@
+"""What is missing or misconfigured here, and the command that mends it."""
+
+import importlib.metadata
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from components.errors import BeholderError
+from components.paths import Workspace, find_workspace
+
+_MIN_FREE_GIB = 2.0
+
+State = Literal["ok", "warning", "wrong"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `mend` is the command or the change that helps."""
+
+    what: str
+    state: State
+    says: str
+    mend: str = ""
+
+
+def check_machine() -> Iterator[Finding]:
+    """Look at what every workspace needs of this machine."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    right = (3, 11) <= sys.version_info[:2] < (3, 13)
+    yield Finding(
+        "Python", "ok" if right else "wrong", version, "" if right else "use 3.11 or 3.12"
+    )
+    for tool in ("git", "uv"):
+        place = shutil.which(tool) or shutil.which(tool, path=str(Path(sys.executable).parent))
+        mend = "" if place else "make setup" if tool == "uv" else "install git"
+        yield Finding(tool, "ok" if place else "wrong", place or "not found", mend)
+    yield _check_torch()
+
+
+def _check_torch() -> Finding:
+    try:
+        import torch
+        import torchvision
+    except (ImportError, RuntimeError) as error:
+        mend = "make clean setup (torch and torchvision must come from one index)"
+        return Finding("torch", "wrong", str(error).splitlines()[0], mend)
+    if torch.cuda.is_available():
+        where = torch.cuda.get_device_name()
+    else:
+        where = f"CPU, {torch.get_num_threads()} threads"
+    return Finding(
+        "torch", "ok", f"{torch.__version__}, torchvision {torchvision.__version__}; {where}"
+    )
+
+
+def check_workspace(workspace: Workspace) -> Iterator[Finding]:
+    """Look at one workspace: parameters, pipeline, data, remote, disk and servers."""
+    from components.params import load_params
+
+    checks: tuple[tuple[str, Callable[[Workspace], Finding]], ...] = (
+        ("params.yaml", lambda place: _say("params.yaml", load_params(place.params) and "valid")),
+        ("dvc.yaml", _check_pipeline),
+        ("data", _check_data),
+        ("remote", _check_remote),
+        ("disk", _check_disk),
+        ("champion", _check_champion),
+    )
+    for what, check in checks:
+        try:
+            yield check(workspace)
+        except BeholderError as error:
+            yield Finding(what, "wrong", str(error))
+    yield from _check_servers(workspace)
+    yield from _check_overrides()
+
+
+def _say(what: str, says: object) -> Finding:
+    return Finding(what, "ok", str(says))
+
+
+def _check_pipeline(workspace: Workspace) -> Finding:
+    from components.data.workspace import read_laid_down
+
+    laid, here = read_laid_down(workspace), importlib.metadata.version("beholder")
+    if laid == here:
+        return _say("dvc.yaml", f"laid down by this version, {here}")
+    return Finding(
+        "dvc.yaml",
+        "warning",
+        f"laid down by {laid or 'hand'}, this is {here}",
+        f"compare it with the one that 'beholder init {workspace.root}-new' writes",
+    )
+
+
+def _check_data(workspace: Workspace) -> Finding:
+    from components.batches import read_batches
+
+    batches = read_batches(workspace)
+    if not batches:
+        return Finding(
+            "data", "warning", "nothing ingested yet", "beholder ingest --items … --ratings …"
+        )
+    missing = [batch.id for batch in batches if not (workspace.batches / batch.id).is_dir()]
+    if missing:
+        says = f"{len(missing)} of {len(batches)} batches are not on this disk ({missing[0]})"
+        return Finding("data", "wrong", says, "dvc pull")
+    return _say("data", f"{len(batches)} batches on this disk")
+
+
+def _check_remote(workspace: Workspace) -> Finding:
+    from components.dvc import run_dvc
+
+    listed = run_dvc(workspace, "remote", "list").lines
+    if not listed:
+        return Finding("remote", "wrong", "none", "dvc remote add -d storage ADDRESS")
+    stored = run_dvc(workspace, "status", "--cloud", "--quiet", check=False)
+    if stored.returncode:
+        return Finding("remote", "warning", f"not all is in {listed[0].split()[-1]}", "dvc push")
+    return _say("remote", listed[0].split()[-1])
+
+
+def _check_disk(workspace: Workspace) -> Finding:
+    free = shutil.disk_usage(workspace.root).free / 2**30
+    if free < _MIN_FREE_GIB:
+        return Finding("disk", "wrong", f"{free:.1f} GiB free", "free some, or 'dvc gc -w'")
+    return _say("disk", f"{free:.0f} GiB free")
+
+
+def _check_champion(workspace: Workspace) -> Finding:
+    from flows.releases import find_champion
+
+    champion = find_champion(workspace)
+    if champion is None:
+        return Finding("champion", "warning", "none yet", "beholder retrain")
+    return _say("champion", f"version {champion.number}")
+
+
+def _check_servers(workspace: Workspace) -> Iterator[Finding]:
+    from flows.services import Services
+
+    for service in Services(workspace).states():
+        if service.healthy and service.managed:
+            yield _say(service.name, service.url)
+        elif service.managed:
+            yield Finding(service.name, "wrong", f"{service.url} does not answer", "beholder down")
+        else:
+            yield _say(service.name, "not running; started when needed")
+
+
+def _check_overrides() -> Iterator[Finding]:
+    if os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "").lower() == "true":
+        mend = "unset MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
+        yield Finding("environment", "warning", "MLflow may load pickles", mend)
+
+
+def show_checkup(folder: Path | None) -> int:
+    """Print every finding; return 1 if something is wrong, else 0."""
+    from rich.console import Console
+
+    from flows.environment import enter
+
+    console = Console(highlight=False)
+    findings = check_machine()
+    wrong = _print(console, findings)
+    try:
+        workspace = find_workspace(folder or Path.cwd())
+    except BeholderError as error:
+        console.print(f"[dim]  {error}[/]")
+        return int(wrong)
+    console.print(f"\n[bold]{workspace.root}[/]")
+    enter(workspace)
+    return int(_print(console, check_workspace(workspace)) or wrong)
+
+
+def _print(console: object, findings: Iterator[Finding]) -> bool:
+    from rich.console import Console
+    from rich.markup import escape
+
+    assert isinstance(console, Console)
+    signs = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "wrong": "[red]✗[/]"}
+    wrong = False
+    for finding in findings:
+        wrong = wrong or finding.state == "wrong"
+        mend = f"  →  [bold]{escape(finding.mend)}[/]" if finding.mend else ""
+        console.print(
+            f"  {signs[finding.state]} {finding.what:<12} {escape(finding.says)}{mend}",
+            soft_wrap=True,
+        )
+    return wrong

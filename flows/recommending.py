@@ -1,0 +1,74 @@
+"""`beholder recommend`: the champion's lists for one user, or for all users into a file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from components.errors import ParameterError
+from components.models.predictor import Predictor
+from components.paths import Workspace
+from components.progress import track
+
+_WRITERS = (".csv", ".parquet")
+
+
+def recommend_user(workspace: Workspace, user_id: str, k: int) -> None:
+    """Print one user's list and which path of the model it rests on."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from flows.releases import open_champion
+
+    version, predictor = open_champion(workspace)
+    side = predictor.fold_user(user_id)
+    ranked = rank_unseen(predictor, user_id, k)
+    items = predictor.bundle.catalogue.items.set_index("item_id")
+    known = {
+        "factors": "known from training",
+        "history": "known by what they rated",
+        "prior": "never seen before: what a new user gets",
+    }
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("#", "rating"):
+        table.add_column(column, justify="right")
+    for column in ("item", ""):
+        table.add_column(column)
+    for place, (item_id, score) in enumerate(ranked, start=1):
+        row = items.loc[item_id]
+        table.add_row(str(place), f"{score:.2f}", item_id, f"{row['title']}  {row['category']}")
+    console = Console(highlight=False)
+    console.print(f"user {user_id}: {known[side.paths[0]]}; champion version {version.number}")
+    console.print(table)
+
+
+def recommend_all_users(workspace: Workspace, k: int, out: Path) -> None:
+    """Write (user_id, rank, item_id, rating) of every known user to a .csv or .parquet file."""
+    from components.files import write_bytes, write_parquet
+    from flows.releases import open_champion
+
+    if out.suffix not in _WRITERS:
+        raise ParameterError(f"{out} ends in {out.suffix!r}; name a .csv or a .parquet file")
+    _, predictor = open_champion(workspace)
+    frame = pd.DataFrame(
+        _score_users(predictor, k), columns=["user_id", "rank", "item_id", "rating"]
+    )
+    if out.suffix == ".csv":
+        write_bytes(out, frame.to_csv(index=False).encode())
+    else:
+        write_parquet(out, frame)
+    print(f"{len(predictor.bundle.users):,} users, {len(frame):,} rows: {out}")
+
+
+def rank_unseen(predictor: Predictor, user_id: str, k: int) -> list[tuple[str, float]]:
+    """Return a user's k best (item_id, rating) among the items that they have not rated."""
+    users = predictor.bundle.users
+    seen = users.history(int(users.find([user_id])[0])).items_N
+    ranked = predictor.rank(predictor.fold_user(user_id), k, seen)
+    return [(item.item_id, item.score) for item in ranked]
+
+
+def _score_users(predictor: Predictor, k: int) -> Iterator[tuple[str, int, str, float]]:
+    for user_id in track(predictor.bundle.users.user_ids, "users"):
+        for place, (item_id, score) in enumerate(rank_unseen(predictor, user_id, k), start=1):
+            yield user_id, place, item_id, score
