@@ -34,6 +34,12 @@ class Data(Section):
         return self
 
 
+class Ingest(Section):
+    """What may come in at the door."""
+
+    max_image_megabytes: Positive
+
+
 class Budget(Section):
     """The share of refused rows of each table over which validation fails."""
 
@@ -129,6 +135,7 @@ class Gate(Section):
     level: Annotated[float, Field(gt=0.5, lt=1)]
     bootstrap: Annotated[int, Field(ge=100)]
     min_rows: Annotated[int, Field(ge=1)]
+    min_users: Annotated[int, Field(ge=2)]
     seed: int
 
 
@@ -136,6 +143,7 @@ class Params(Section):
     """The whole of params.yaml."""
 
     data: Data
+    ingest: Ingest
     validation: Validation
     split: Split
     embed: Embed
