@@ -13,12 +13,13 @@ from collections.abc import Sequence
 _PR_SET_PDEATHSIG = 1
 
 
-def supervised(command: Sequence[str]) -> list[str]:
-    """Return the command line that runs `command` as a child which dies with this process.
+def supervised(command: Sequence[str], parent: int | None = None) -> list[str]:
+    """Return the command line that runs `command` as a child which dies with its parent.
 
-    The kernel watches the thread that starts the child: start it from one that lives as long.
+    `parent` is the process that will start it, this one if not given. The kernel watches the
+    very thread that starts the child: start it from one that lives as long.
     """
-    return [sys.executable, "-I", __file__, str(os.getpid()), *command]
+    return [sys.executable, "-I", __file__, str(parent or os.getpid()), *command]
 
 
 def main() -> None:

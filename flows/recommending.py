@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import typer
 
 from components.errors import ParameterError
 from components.models.predictor import Predictor
@@ -57,7 +58,7 @@ def recommend_all_users(workspace: Workspace, k: int, out: Path) -> None:
         write_bytes(out, frame.to_csv(index=False).encode())
     else:
         write_parquet(out, frame)
-    print(f"{len(predictor.bundle.users):,} users, {len(frame):,} rows: {out}")
+    typer.echo(f"{len(predictor.bundle.users):,} users, {len(frame):,} rows: {out}")
 
 
 def rank_unseen(predictor: Predictor, user_id: str, k: int) -> list[tuple[str, float]]:

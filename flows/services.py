@@ -1,19 +1,14 @@
-"""The servers of one workspace (Prefect, MLflow, the endpoint), kept alive by one circus arbiter.
+"""The servers of one workspace (Prefect, MLflow, the endpoint), each kept alive by circus.
 
-circus restarts what dies; the arbiter outlives the command that started it and ends with
-`beholder down`. A service keeps its port from one start to the next, so that addresses stay
-valid across a reboot.
+A service keeps its port from one start to the next, so that addresses stay valid across a reboot.
 """
 
-import hashlib
 import logging
 import os
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +18,15 @@ import psutil
 
 from components.child import supervised
 from components.errors import ServiceError
-from components.files import read_json, write_bytes, write_json
+from components.files import read_json, write_json
 from components.locking import hold_lock
 from components.paths import Workspace
+from flows.arbiter import Arbiter
 from flows.environment import build_environment
 
 _MARK = "BEHOLDER_SERVICE"
 _POLL_SECONDS = 0.2
+_END_SECONDS = 15
 _LOG_BYTES = 16 << 20
 
 log = logging.getLogger(__name__)
@@ -65,19 +62,19 @@ class Services:
         self._host = host
         self._folder = workspace.run / "services"
         self._ports_file = self._folder / "ports.json"
-
-    # Starting and stopping
+        self._arbiter = Arbiter(workspace, self._folder)
 
     def ensure(self, service: Service, *, restart: bool = False) -> str:
         """Start a service unless it runs already, wait until it answers, and return its address.
 
         Raises ServiceError with the end of its log if it does not answer in time.
         """
-        with hold_lock(self._folder / "services.lock", wait_seconds=120, what="service control"):
+        with self._hold_control():
             url = self.url(service)
-            if not restart and service.name in self._watchers() and _answers(url + service.health):
+            managed = service.name in self._arbiter.watchers()
+            if managed and not restart and _answers(url + service.health):
                 return url
-            self._start_arbiter()
+            self._arbiter.start()
             self._remove(service.name)
             self._sweep(service.name)
             url = self._choose_address(service)
@@ -94,17 +91,14 @@ class Services:
 
         Returns the names of what ran.
         """
-        with hold_lock(self._folder / "services.lock", wait_seconds=120, what="service control"):
-            names = sorted(self._watchers())
-            if names or self._arbiter_answers():
-                self._call("quit", waiting=False)
-                self._await_arbiter_end()
-            return sorted({*names, *self._sweep()})
+        with self._hold_control():
+            names = self._arbiter.watchers()
+            self._arbiter.quit()
+            return sorted(names | self._sweep())
 
     def states(self) -> list[ServiceState]:
-        """Return what every service that has an address does now."""
-        watchers = self._watchers()
-        ports: dict[str, dict[str, Any]] = self._read_ports()
+        """Return what every service that was ever started does now."""
+        watchers = self._arbiter.watchers()
         return [
             ServiceState(
                 name,
@@ -112,7 +106,7 @@ class Services:
                 name in watchers,
                 _answers(_address(self._host, entry["port"]) + entry["health"]),
             )
-            for name, entry in sorted(ports.items())
+            for name, entry in sorted(self._read_ports().items())
         ]
 
     def url(self, service: Service) -> str:
@@ -124,124 +118,53 @@ class Services:
         """Return where a service's output goes."""
         return self._folder / f"{name}.log"
 
-    # The arbiter
-
-    @property
-    def _endpoint(self) -> str:
-        # A Unix socket's path may hold 107 bytes, a workspace's path may be longer.
-        key = hashlib.sha256(str(self._workspace.root).encode()).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"beholder-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
-            raise ServiceError(f"{folder} belongs to somebody else or is open to others; remove it")
-        return f"ipc://{folder}/{key}.sock"
-
-    def _start_arbiter(self) -> None:
-        if self._arbiter_answers():
-            return
-        endpoint = self._endpoint
-        layout = self._folder / "circus.ini"
-        write_bytes(
-            layout,
-            f"[circus]\nendpoint = {endpoint}\npubsub_endpoint = {endpoint}.events\n"
-            f"pidfile = {self._folder / 'circus.pid'}\ncheck_delay = 1\n".encode(),
-        )
-        (self._folder / "circus.pid").unlink(missing_ok=True)
-        with self.log_file("circus").open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "circus.circusd", str(layout)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self._workspace.root,
-                env={**os.environ, **build_environment(self._workspace)},
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + 30
-        while not self._arbiter_answers():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise ServiceError(f"the process manager did not start:\n{self._log_end('circus')}")
-            time.sleep(_POLL_SECONDS)
-
-    def _arbiter_answers(self) -> bool:
-        from circus.exc import CallError
-
-        if not Path(self._endpoint.removeprefix("ipc://")).exists():
-            return False
-        try:
-            self._call("numwatchers", timeout=2)
-        except CallError:
-            return False
-        return True
-
-    def _call(self, command: str, *, timeout: float = 30, **properties: Any) -> dict[str, Any]:
-        from circus.client import CircusClient
-
-        client = CircusClient(endpoint=self._endpoint, timeout=timeout)
-        try:
-            answer: dict[str, Any] = client.call({"command": command, "properties": properties})
-        finally:
-            client.stop()
-        return answer
-
-    def _watchers(self) -> set[str]:
-        return set(self._call("list")["watchers"]) if self._arbiter_answers() else set()
+    def _hold_control(self) -> AbstractContextManager[None]:
+        return hold_lock(self._folder / "services.lock", wait_seconds=180, what="service control")
 
     def _add(self, service: Service) -> None:
         port = self._read_ports()[service.name]["port"]
-        command = service.command(self._host, port)
         stream = {
             "class": "FileStream",
             "filename": str(self.log_file(service.name)),
             "max_bytes": _LOG_BYTES,
             "backup_count": 2,
         }
-        # The parent that the child shall die with is the arbiter, not this process.
-        arbiter = (self._folder / "circus.pid").read_text().strip()
-        wrapped = supervised(command)
-        wrapped[wrapped.index(str(os.getpid()))] = arbiter
+        command = supervised(service.command(self._host, port), parent=self._arbiter.pid)
         environment = build_environment(
             self._workspace, **service.environment, **{_MARK: service.name}
         )
-        answer = self._call(
+        self._arbiter.call(
             "add",
             name=service.name,
-            cmd=wrapped[0],
-            args=wrapped[1:],
+            cmd=command[0],
+            args=command[1:],
             start=True,
             options={
                 "working_dir": str(self._workspace.root),
                 "copy_env": True,
                 "env": environment,
                 "stop_children": True,
-                "graceful_timeout": 15,
+                "graceful_timeout": _END_SECONDS,
                 "max_retry": 5,
                 "stdout_stream": stream,
                 "stderr_stream": stream,
             },
         )
-        if answer["status"] != "ok":
-            raise ServiceError(f"{service.name} could not be started: {answer.get('reason')}")
 
     def _remove(self, name: str) -> None:
-        if name in self._watchers():
-            self._call("stop", name=name, waiting=True)
-            self._call("rm", name=name, waiting=True)
-
-    def _await_arbiter_end(self) -> None:
-        deadline = time.monotonic() + 60
-        while self._arbiter_answers():
-            if time.monotonic() > deadline:
-                raise ServiceError(f"the process manager does not end:\n{self._log_end('circus')}")
-            time.sleep(_POLL_SECONDS)
+        if name in self._arbiter.watchers():
+            self._arbiter.call("stop", name=name, waiting=True)
+            self._arbiter.call("rm", name=name, waiting=True)
 
     def _await_ready(self, service: Service, url: str, deadline: float) -> None:
         while not _answers(url + service.health):
             if time.monotonic() > deadline:
                 self._remove(service.name)
+                path = self.log_file(service.name)
+                end = path.read_text(errors="replace").splitlines()[-15:] if path.exists() else []
                 raise ServiceError(
                     f"{service.name} did not answer at {url} in {service.ready_seconds:.0f} s; "
-                    f"its log {self.log_file(service.name)} ends:\n{self._log_end(service.name)}"
+                    + "\n".join([f"its log {path} ends:", *end])
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -259,12 +182,10 @@ class Services:
                 found[process] = mark
         for process in found:
             _ask_to_end(process)
-        _, alive = psutil.wait_procs(list(found), timeout=15)
+        _, alive = psutil.wait_procs(list(found), timeout=_END_SECONDS)
         for process in alive:
             process.kill()
         return set(found.values())
-
-    # Addresses
 
     def _read_ports(self) -> dict[str, Any]:
         return dict(read_json(self._ports_file)) if self._ports_file.is_file() else {}
@@ -276,12 +197,6 @@ class Services:
         ports[service.name] = {"port": port, "health": service.health}
         write_json(self._ports_file, ports)
         return _address(self._host, port)
-
-    def _log_end(self, name: str, lines: int = 15) -> str:
-        path = self.log_file(name)
-        if not path.is_file():
-            return "(no output)"
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
 def _address(host: str, port: int) -> str:
