@@ -25,6 +25,8 @@ class Predictor:
         self.bundle = bundle
         self._model = bundle.recommender()
         self._items = self._model.known_items()
+        width = bundle.catalogue.embeddings_IE.shape[1]
+        self._prior_item = self._model.fold_items(np.zeros((1, width), np.float32))
         norms = np.linalg.norm(bundle.catalogue.embeddings_IE, axis=1, keepdims=True)
         self._looks_IE = bundle.catalogue.embeddings_IE / np.maximum(norms, 1e-12)
 
@@ -51,24 +53,30 @@ class Predictor:
 
     def predict(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Floats:
         """Return the predicted rating of each (user, item) pair; unknown ids get the priors."""
+        return self.rate(self.user_side(user_ids), self.item_side(item_ids))
+
+    def user_side(self, user_ids: Sequence[str]) -> Side:
+        """Return the user side of ids, each folded once; an unknown id gets the prior."""
         users, rows = np.unique(np.asarray(user_ids, dtype=object).astype(str), return_inverse=True)
         indices = self.bundle.users.find(users.tolist())
         side = self._model.fold_users(
             [(int(index), self.bundle.users.history(int(index))) for index in indices]
         )
-        return self.rate(side.take(rows), self.item_side(item_ids))
+        return side.take(rows)
 
     def item_side(self, item_ids: Sequence[str]) -> Side:
         """Return the item side of ids; an unknown id gets the prior of an item without image."""
         indices = self.bundle.catalogue.find(item_ids)
-        width = self.bundle.catalogue.embeddings_IE.shape[1]
-        prior = self._model.fold_items(np.zeros((1, width), np.float32))
-        both = Side(
-            np.concatenate([self._items.bias_B, prior.bias_B]),
-            np.concatenate([self._items.vectors_BD, prior.vectors_BD]),
-            self._items.paths + prior.paths,
+        known = self._items.take(np.maximum(indices, 0))
+        unknown_B = indices == UNKNOWN
+        return Side(
+            np.where(unknown_B, self._prior_item.bias_B, known.bias_B),
+            np.where(unknown_B[:, None], self._prior_item.vectors_BD, known.vectors_BD),
+            tuple(
+                self._prior_item.paths[0] if unknown else path
+                for path, unknown in zip(known.paths, unknown_B, strict=True)
+            ),
         )
-        return both.take(np.where(indices == UNKNOWN, len(self._items), indices))
 
     def fold_image(self, embedding_E: Floats) -> Side:
         """Return the item side of an image never seen."""
