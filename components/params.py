@@ -74,6 +74,7 @@ class Split(Section):
     strategy: Literal["global_time", "user_time", "random", "cold_item"]
     test_share: Annotated[float, Field(gt=0, lt=1)]
     valid_share: Annotated[float, Field(gt=0, lt=1)]
+    min_user_ratings: Annotated[int, Field(ge=2)]
     seed: int
 
 
@@ -86,21 +87,25 @@ class Embed(Section):
 
 
 class Train(Section):
-    """The family to learn and how."""
+    """The family to learn and how; each `_prior` is σ² of a rating over that of a parameter."""
 
     family: Literal["mean", "popularity", "biases", "mf", "hybrid"]
     seed: int
     factors: Annotated[int, Field(ge=1)]
     image_factors: Annotated[int, Field(ge=1)]
     learning_rate: Positive
-    batch_size: Annotated[int, Field(ge=1)]
+    batches: Annotated[int, Field(ge=1)]
     max_epochs: Annotated[int, Field(ge=1)]
     patience: Annotated[int, Field(ge=1)]
     bias_prior: Positive
     factor_prior: Positive
     history_prior: Positive
+    history_bias_prior: Positive
     image_prior: Positive
+    image_bias_prior: Positive
+    image_history_prior: Positive
     id_dropout: Annotated[float, Field(ge=0, lt=1)]
+    history_dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
 class Evaluate(Section):
