@@ -1,0 +1,121 @@
+"""The step `embed`: every accepted image through the encoder, each only once in its life."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import save
+
+from components.devices import pick_device
+from components.errors import CorruptFileError
+from components.features.encoders import Encoder, load_encoder
+from components.features.preprocessing import Pixels, Preprocessing
+from components.features.store import EmbeddingStore, Floats
+from components.files import read_parquet, write_bytes, write_folder, write_json, write_parquet
+from components.images import decode_image
+from components.parallel import count_cores, map_ahead
+from components.params import Params
+from components.paths import Workspace
+from components.progress import track
+from components.settings import Settings
+
+# A killed run loses at most this many images, some ten seconds on two cores.
+_SHARD_ROWS = 512
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def embed(workspace: Workspace, params: Params, settings: Settings) -> None:
+    """Write data/embeddings for all accepted images, encoding only what the store lacks.
+
+    Raises CorruptFileError naming the first image whose bytes are not those that were accepted.
+    """
+    images = read_parquet(workspace.accepted / "images.parquet")
+    encoder = load_encoder(params.embed.encoder, params.embed.precision, pick_device(settings))
+    store = EmbeddingStore(workspace.cache / "embeddings" / encoder.digest, encoder.width)
+    hashes: list[str] = images["sha256"].tolist()
+    vectors_NE, found = store.read(hashes)
+    share = found.mean() if len(found) else 1.0
+    log.info("embedding store read images=%s found=%s share=%.3f", len(found), found.sum(), share)
+    started = time.monotonic()
+    rows = np.flatnonzero(~found)
+    for place, vectors in _encode(workspace, images.iloc[rows], encoder, params.embed.batch_size):
+        store.append([hashes[row] for row in rows[place]], vectors)
+        vectors_NE[rows[place]] = vectors
+    seconds = time.monotonic() - started
+    log.info("images encoded images=%s seconds=%.1f", len(rows), seconds)
+    _write(workspace, hashes, vectors_NE, encoder)
+
+
+def _encode(
+    workspace: Workspace, images: pd.DataFrame, encoder: Encoder, batch_size: int
+) -> Iterator[tuple[slice, Floats]]:
+    """Yield (rows, their embeddings) a shard at a time; threads decode while the network runs."""
+    prepare = partial(_prepare, workspace.root, encoder.preprocessing, _largest_megapixels(images))
+    pairs = list(zip(images["sha256"], images["path"], strict=True))
+    prepared = map_ahead(prepare, pairs, threads=count_cores(), ahead=4 * batch_size)
+    shown = track(prepared, "embed", total=len(pairs))
+    encoded = (encoder.encode_pixels(np.stack(batch)) for batch in _chunk(shown, batch_size))
+    start = 0
+    for batches in _chunk(encoded, max(1, _SHARD_ROWS // batch_size)):
+        vectors = np.concatenate(batches)
+        yield slice(start, start + len(vectors)), vectors
+        start += len(vectors)
+
+
+def _prepare(
+    root: Path, preprocessing: Preprocessing, max_megapixels: float, image: tuple[str, str]
+) -> Pixels:
+    sha256, path = image
+    content = (root / path).read_bytes() if (root / path).is_file() else None
+    if content is None or hashlib.sha256(content).hexdigest() != sha256:
+        state = "is missing" if content is None else "has other bytes than were accepted"
+        batch = Path(path).parents[1]
+        raise CorruptFileError(
+            f"image {path} {state}; remove {batch} and run 'dvc pull {batch}.dvc'"
+        )
+    return preprocessing.prepare(decode_image(content, max_megapixels=max_megapixels))
+
+
+def _largest_megapixels(images: pd.DataFrame) -> float:
+    # What validation let in is not judged a second time.
+    return float((images["width"] * images["height"]).max() / 1e6) if len(images) else 0.0
+
+
+def _chunk(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    chunk: list[T] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _write(workspace: Workspace, hashes: list[str], vectors_NE: Floats, encoder: Encoder) -> None:
+    with write_folder(workspace.embeddings) as folder:
+        write_bytes(folder / "vectors.safetensors", save({"vectors": vectors_NE}))
+        write_parquet(
+            folder / "images.parquet", pd.DataFrame({"sha256": pd.Series(hashes, dtype="string")})
+        )
+        encoder.save(folder / "encoder")
+    write_json(
+        workspace.embedding_report,
+        {
+            "images": len(hashes),
+            "width": encoder.width,
+            "encoder": {
+                "name": encoder.name,
+                "precision": encoder.precision,
+                "digest": encoder.digest,
+            },
+        },
+    )
