@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from components.errors import ServiceError
 from components.files import write_bytes
 from components.paths import Workspace
@@ -50,13 +52,21 @@ class Arbiter:
         """Is an arbiter running?"""
         from circus.exc import CallError
 
-        if not Path(self._endpoint.removeprefix("ipc://")).exists():
+        if not self._is_alive():
             return False
         try:
             self.call("numwatchers", timeout=2)
         except CallError:
             return False
         return True
+
+    def _is_alive(self) -> bool:
+        # Asked first, because a socket whose owner is dead answers with a time-out only.
+        try:
+            process = psutil.Process(self.pid)
+            return str(self._layout) in process.cmdline() and process.status() != "zombie"
+        except (FileNotFoundError, ValueError, psutil.Error):
+            return False
 
     def watchers(self) -> set[str]:
         """Return the names of the servers that it looks after."""
@@ -73,20 +83,26 @@ class Arbiter:
             f"pidfile = {self._pid_file}\ncheck_delay = 1\n".encode(),
         )
         self._pid_file.unlink(missing_ok=True)
-        with self._log_file.open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "circus.circusd", str(self._layout)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self._workspace.root,
-                env={**os.environ, **build_environment(self._workspace)},
-                start_new_session=True,
-            )
+        # As a daemon it is nobody's child: it outlives this process, and leaves it no zombie.
+        started = subprocess.run(
+            [
+                *(sys.executable, "-m", "circus.circusd", "--daemon"),
+                *("--log-output", str(self._log_file), str(self._layout)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self._workspace.root,
+            env={**os.environ, **build_environment(self._workspace)},
+            check=False,
+        )
         deadline = time.monotonic() + _START_SECONDS
         while not self.answers():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise ServiceError(f"the process manager did not start; see {self._log_file}")
+            if started.returncode or time.monotonic() > deadline:
+                raise ServiceError(
+                    f"the process manager did not start; see {self._log_file} {started.stderr}"
+                )
             time.sleep(_POLL_SECONDS)
 
     def quit(self) -> None:

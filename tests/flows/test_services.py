@@ -1,0 +1,123 @@
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from components.errors import ServiceError
+from components.paths import Workspace
+from flows.services import Service, Services
+
+pytestmark = pytest.mark.integration
+
+
+def page_server(name: str = "page", preferred_port: int = 18431) -> Service:
+    def command(host: str, port: int) -> list[str]:
+        return [sys.executable, "-m", "http.server", str(port), "--bind", host]
+
+    return Service(name, preferred_port, "/", 20, command, {"COLOUR": "blue"})
+
+
+def find_process(workspace: Workspace, name: str = "page") -> psutil.Process:
+    for process in psutil.process_iter():
+        try:
+            marks = process.environ()
+        except (psutil.AccessDenied, psutil.NoSuchProcess):
+            continue
+        if marks.get("BEHOLDER_SERVICE") == name and marks["BEHOLDER_WORKSPACE"] == str(
+            workspace.root
+        ):
+            return process
+    raise AssertionError(f"no process of service {name}")
+
+
+def await_page(url: str) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(url, timeout=2)
+        except httpx.HTTPError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"{url} never answered")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    (tmp_path / ".beholder").mkdir()
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def services(workspace: Workspace) -> Iterator[Services]:
+    services = Services(workspace)
+    yield services
+    services.stop()
+
+
+def test_service_is_started_once_and_keeps_its_address(
+    services: Services, workspace: Workspace
+) -> None:
+    url = services.ensure(page_server())
+    first = find_process(workspace)
+    assert first.environ()["COLOUR"] == "blue"
+    assert services.ensure(page_server()) == url
+    assert find_process(workspace) == first
+    assert [(state.name, state.managed, state.healthy) for state in services.states()] == [
+        ("page", True, True)
+    ]
+    assert services.ensure(page_server(), restart=True) == url
+    assert find_process(workspace) != first
+
+
+def test_killed_service_comes_back_by_itself(services: Services, workspace: Workspace) -> None:
+    url = services.ensure(page_server())
+    first = find_process(workspace)
+    first.send_signal(signal.SIGKILL)
+    first.wait(10)
+    await_page(url)
+    assert find_process(workspace) != first
+
+
+def test_taken_port_is_left_to_its_owner(services: Services, tmp_path: Path) -> None:
+    other = Services(Workspace(tmp_path / "other"))
+    try:
+        theirs = other.ensure(page_server())
+        ours = services.ensure(page_server())
+    finally:
+        other.stop()
+    assert ours != theirs
+
+
+def test_services_of_a_killed_arbiter_end_and_can_be_started_again(
+    services: Services, workspace: Workspace
+) -> None:
+    url = services.ensure(page_server())
+    first = find_process(workspace)
+    os.kill(int((workspace.run / "services/circus.pid").read_text()), signal.SIGKILL)
+    first.wait(10)
+    assert services.ensure(page_server()) == url
+
+
+def test_stop_ends_everything_and_says_what_ran(services: Services, workspace: Workspace) -> None:
+    services.ensure(page_server())
+    process = find_process(workspace)
+    assert services.stop() == ["page"]
+    assert not process.is_running()
+    assert services.stop() == []
+    assert not services.states()[0].healthy
+
+
+def test_service_that_never_answers_is_told_with_the_end_of_its_log(services: Services) -> None:
+    def command(host: str, port: int) -> list[str]:
+        return [sys.executable, "-c", "print('no such table: users', flush=True)"]
+
+    broken = Service("broken", 18432, "/", 3, command, {})
+    with pytest.raises(ServiceError, match=r"(?s)broken did not answer .*no such table: users"):
+        services.ensure(broken)
