@@ -1,0 +1,120 @@
+"""`beholder status`: the data, the champion beside the ladder, and the servers, on one screen."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components.batches import data_version, read_batches
+from components.paths import Workspace
+from components.promotion.comparison import Comparison
+from components.promotion.registry import Registry, Version
+from components.settings import load_settings
+from flows.endpoint import answering_version
+from flows.pipeline import find_stale
+from flows.releases import COMPARISON_TAG, open_registry
+from flows.services import Services, ServiceState
+
+_SHOWN_BATCHES = 5
+
+
+def show_status(workspace: Workspace) -> None:
+    """Print the status of a workspace."""
+    console = Console(highlight=False)
+    console.print(f"[bold]{workspace.root}[/]")
+    _print_data(console, workspace)
+    registry = open_registry(workspace)
+    champion = registry.champion()
+    _print_champion(console, champion)
+    _print_latest(console, registry, champion)
+    states = Services(workspace, load_settings().host).states()
+    _print_servers(console, states, champion)
+
+
+def _print_data(console: Console, workspace: Workspace) -> None:
+    batches = read_batches(workspace)
+    if not batches:
+        console.print("\ndata      nothing yet; run 'beholder ingest'")
+        return
+    totals = " · ".join(
+        f"{sum(getattr(batch, what) for batch in batches):,} {what}"
+        for what in ("ratings", "items", "images")
+    )
+    console.print(f"\n[bold]data[/]      version {data_version(batches)[:12]}: {totals} came in")
+    for batch in batches[-_SHOWN_BATCHES:]:
+        console.print(
+            f"          [dim]batch {batch.id}  {batch.ratings:,} ratings, {batch.items:,} items, "
+            f"{batch.images:,} images[/]"
+        )
+    stale = find_stale(workspace)
+    says = f"out of date from '{stale[0]}' on; run 'beholder retrain'" if stale else "up to date"
+    console.print(f"[bold]pipeline[/]  {says}")
+
+
+def _print_champion(console: Console, champion: Version | None) -> None:
+    if champion is None:
+        console.print("[bold]champion[/]  none yet; run 'beholder retrain'")
+        return
+    comparison = read_comparison(champion)
+    console.print(
+        f"[bold]champion[/]  version {champion.number}, {comparison.candidate.family}, "
+        f"lineage {champion.tags.get('beholder.lineage_id', '')}"
+    )
+    console.print(score_table(comparison))
+
+
+def read_comparison(version: Version) -> Comparison:
+    """Return the comparison that the gate judged a version by."""
+    return Comparison.from_json(json.loads(version.tags[COMPARISON_TAG]))
+
+
+def score_table(comparison: Comparison) -> Table:
+    """Return the table of a candidate's RMSE, with its interval by users, beside the ladder's."""
+    table = Table(box=None, pad_edge=True, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column(f"{'':9}RMSE, {comparison.rows:,} test rows of {comparison.users:,} users")
+    for column in ("RMSE", f"{comparison.level:.0%} interval", "difference"):
+        table.add_column(column, justify="right")
+    for name, rmse, difference in _scores(comparison):
+        table.add_row(
+            f"{'':9}{name}",
+            f"{rmse.value:.4f}",
+            f"{rmse.low:.4f} – {rmse.high:.4f}",
+            "" if difference is None else f"{difference.value:+.4f}",
+        )
+    return table
+
+
+def _scores(comparison: Comparison) -> Iterator[tuple[str, Any, Any]]:
+    family = comparison.candidate.family
+    yield f"[bold]{family}[/]", comparison.candidate.rmse, None
+    for name, rung in sorted(comparison.ladder.items(), key=lambda pair: pair[1].score.rmse.value):
+        yield name, rung.score.rmse, rung.difference
+
+
+def _print_latest(console: Console, registry: Registry, champion: Version | None) -> None:
+    versions = registry.versions()
+    if not versions or (champion is not None and versions[0].number == champion.number):
+        return
+    latest = versions[0]
+    verdict = latest.verdict
+    says = "not judged yet; run 'beholder retrain'" if verdict is None else verdict.decision
+    console.print(f"[bold]latest[/]    version {latest.number}: {says}")
+    for reason in () if verdict is None else verdict.reasons:
+        console.print(f"          [dim]{escape(reason)}[/]")
+
+
+def _print_servers(console: Console, states: list[ServiceState], champion: Version | None) -> None:
+    if not states:
+        console.print("[bold]servers[/]   none was ever started")
+    for place, state in enumerate(states):
+        label = "[bold]servers[/] " if place == 0 else " " * 8
+        says = state.url if state.healthy else "[dim]not running[/]"
+        if state.name == "endpoint" and state.healthy:
+            version = answering_version(state.url)
+            says += f"  version {version}"
+            if champion is None or version != str(champion.number):
+                says += "  [yellow]is not the champion; run 'beholder serve --background'[/]"
+        console.print(f"{label}  {state.name:<9} {says}")
