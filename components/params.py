@@ -130,8 +130,10 @@ class Trial(Section):
     """What a Bento must keep to before it may be promoted."""
 
     tolerance: Positive
+    requests: Annotated[int, Field(ge=10, le=10_000)]
     max_latency_ms: Positive
     max_memory_mb: Positive
+    max_start_seconds: Positive
 
 
 class Gate(Section):
