@@ -1,0 +1,168 @@
+"""How we talk to MLflow: its address, its safety settings, and what its errors mean."""
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from components.errors import ServiceError
+from components.locking import hold_lock
+from components.settings import TELEMETRY_OFF
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+T = TypeVar("T")
+
+# Whatever the user says: a pickle is never read.
+ENFORCED = {**TELEMETRY_OFF, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+
+# Unless the user says otherwise. Without them a client waits four minutes for a dead server.
+DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+ARTIFACT_FOLDER = "mlartifacts"
+
+_SQLITE = "sqlite:///"
+_TRIES = 3
+_LOCK_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Store:
+    """One MLflow store, by address: `sqlite:///FILE`, or a server's.
+
+    A SQLite store is laid down whole on first use, its artifacts in a folder beside it.
+    """
+
+    def __init__(self, uri: str) -> None:
+        enter_environment()
+        self.uri = uri
+        self.file = _find_file(uri)
+        if self.file is not None:
+            _lay_down(self.file)
+        from mlflow import MlflowClient
+
+        self.client: MlflowClient = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    @property
+    def name(self) -> str:
+        """The address as it may be shown: without credentials."""
+        parts = urlsplit(self.uri)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    @property
+    def artifact_root(self) -> Path | None:
+        """Where a SQLite store keeps artifacts; None where a server decides."""
+        return None if self.file is None else self.file.parent / ARTIFACT_FOLDER
+
+    def ask(self, what: str, call: "Callable[[MlflowClient], T]") -> T:
+        """Call MLflow; a call that found the store busy is repeated, so it must be repeatable.
+
+        Raises ServiceError saying `what` could not be done.
+        """
+        from mlflow.exceptions import MlflowException
+        from requests import RequestException
+
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return call(self.client)
+            except MlflowException as error:
+                if error.error_code != "TEMPORARILY_UNAVAILABLE" or attempt == _TRIES:
+                    raise self._explain(what, error) from error
+                log.warning("mlflow busy what=%s attempt=%d", what, attempt)
+                time.sleep(2.0**attempt / 10)
+            except RequestException as error:
+                raise self._explain(what, error) from error
+        raise AssertionError("unreachable")
+
+    def find(self, what: str, call: "Callable[[MlflowClient], T]") -> T | None:
+        """Call MLflow as `ask` does; return None for what does not exist."""
+        try:
+            return self.ask(what, call)
+        except ServiceError as error:
+            if getattr(error.__cause__, "error_code", None) == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+    def create(self, what: str, call: "Callable[[MlflowClient], T]") -> T | None:
+        """Call MLflow as `ask` does; return None if what shall be created stands already."""
+        try:
+            return self.ask(what, call)
+        except ServiceError as error:
+            if getattr(error.__cause__, "error_code", None) == "RESOURCE_ALREADY_EXISTS":
+                return None
+            raise
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[None]:
+        """Hold a lock on something in this store, against every other process of this machine.
+
+        The lock lies beside a SQLite store, so whoever reaches that reaches the lock. A server
+        offers no lock: there it is this user's on this machine, and two machines that write at
+        once are not kept apart. Raises WorkspaceError if it is not free in a minute.
+        """
+        key = hashlib.sha256(name.encode()).hexdigest()[:16]
+        if self.file is not None:
+            path = self.file.with_name(f"{self.file.name}.{key}.lock")
+        else:
+            server = hashlib.sha256(self.name.encode()).hexdigest()[:16]
+            path = _cache_folder() / "locks" / f"{server}.{key}.lock"
+        with hold_lock(path, wait_seconds=_LOCK_SECONDS, what=f"{name} in {self.name}"):
+            yield
+
+    def _explain(self, what: str, error: Exception) -> ServiceError:
+        lines = str(error).splitlines() or [type(error).__name__]
+        return ServiceError(
+            f"MLflow at {self.name} could not {what}: {lines[0]}; 'beholder status' shows whether "
+            "it runs, MLFLOW_TRACKING_URI says which one is meant"
+        )
+
+
+def enter_environment() -> None:
+    """Give this process the settings without which MLflow is unsafe, slow to fail or talkative."""
+    os.environ.update(ENFORCED)
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _find_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix(_SQLITE)).resolve() if uri.startswith(_SQLITE) else None
+
+
+def _lay_down(file: Path) -> None:
+    """Create the store beside and rename it: killed half-way through, MLflow could not mend it."""
+    if file.exists():
+        return
+    with hold_lock(
+        file.with_name(f"{file.name}.lock"), wait_seconds=_LOCK_SECONDS, what=f"the store {file}"
+    ):
+        if file.exists():
+            return
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        log.info("mlflow store laid down file=%s", file)
+        beside = file.with_name(f".{file.name}.tmp")
+        beside.unlink(missing_ok=True)
+        store = SqlAlchemyStore(f"{_SQLITE}{beside}", str(file.parent / ARTIFACT_FOLDER))
+        store.engine.dispose()
+        beside.rename(file)
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "beholder"
