@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     remote: str | None = Field(None, description="DVC remote; default: a folder beside")
     host: str = Field("127.0.0.1", description="where our own servers listen")
     endpoint_port: int = Field(3000, ge=0, le=65535, description="the endpoint's preferred port")
+    release: Path | None = Field(None, description="a Bento to answer from, outside of any Bento")
+    lifeline: Path | None = Field(None, description="workers end when this file's lock is free")
     endpoint_workers: int = Field(2, ge=1, le=64, description="processes of the endpoint")
     mlflow_tracking_uri: str | None = Field(
         None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI"), description="MLflow server"

@@ -1,0 +1,173 @@
+"""The trial: a Bento is booted and must answer as the trainer did, quickly, in little memory."""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from components.errors import CorruptFileError, ServiceError
+from components.models.golden import largest_difference, read_golden
+from components.packaging.asking import (
+    Subject,
+    ask_images,
+    ask_pairs,
+    check_manners,
+    time_lists,
+    time_pictures,
+)
+from components.packaging.booting import Running, boot
+from components.packaging.release import BUNDLE, ReleaseManifest, read_release, verify_release
+from components.params import Trial
+
+_ANSWER_SECONDS = 30.0
+# A busy machine only ever adds to a latency, so a round over the budget is measured again.
+_ROUNDS = 3
+# Pictures cost a hundred times what lists cost.
+_LISTS_A_PICTURE = 5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Percentiles of the time to an answer, in milliseconds; NaN where none was measured."""
+
+    p50: float = math.nan
+    p99: float = math.nan
+
+    @classmethod
+    def of(cls, milliseconds: list[float]) -> "Latency":
+        """Return the percentiles of some times."""
+        p50, p99 = np.percentile(milliseconds, [50, 99]).tolist()
+        return cls(p50, p99)
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """What a trial found out; a number that was not measured is NaN."""
+
+    passed: bool
+    reasons: tuple[str, ...]
+    version: str = ""
+    lineage_id: str = ""
+    digest: str = ""
+    content: str = ""
+    questions: int = 0
+    max_difference: float = math.nan
+    latency: Latency = field(default_factory=Latency)
+    image_latency: Latency = field(default_factory=Latency)
+    memory_mb: float = math.nan
+    start_seconds: float = math.nan
+
+    def to_json(self) -> dict[str, Any]:
+        """Return trial.json; a number that is not finite becomes null, which never passes."""
+        return {
+            "passed": self.passed,
+            "reasons": list(self.reasons),
+            "version": self.version,
+            "lineage_id": self.lineage_id,
+            "digest": self.digest,
+            "content": self.content,
+            "questions": self.questions,
+            "max_difference": _finite(self.max_difference),
+            "latency_ms": {name: _finite(value) for name, value in vars(self.latency).items()},
+            "image_latency_ms": {
+                name: _finite(value) for name, value in vars(self.image_latency).items()
+            },
+            "memory_mb": _finite(self.memory_mb),
+            "start_seconds": _finite(self.start_seconds),
+        }
+
+
+def run_trial(bento: Path, trial: Trial, *, python: Path | None = None) -> TrialReport:
+    """Boot a Bento, ask it, and judge its answers by the budgets of `trial`.
+
+    `python` is an interpreter that has the Bento's dependencies; default: this one. A Bento that
+    is damaged, does not start or misbehaves is a failed report with its reasons, no exception.
+    """
+    report = TrialReport(passed=False, reasons=())
+    try:
+        report = _name(report, read_release(bento))
+        manifest = verify_release(bento)
+        with boot(bento, ready_seconds=trial.max_start_seconds, python=python) as running:
+            report = _measure(report, running, manifest, bento / BUNDLE / "golden", trial)
+    except (CorruptFileError, ServiceError) as error:
+        report = replace(report, reasons=(str(error),))
+    else:
+        reasons = (*report.reasons, *judge(report, trial))
+        report = replace(report, passed=not reasons, reasons=reasons)
+    log.info("trial ended version=%s passed=%s", report.version, report.passed)
+    return report
+
+
+def judge(report: TrialReport, trial: Trial) -> tuple[str, ...]:
+    """Return, in words, every number that is over its budget or not finite."""
+    bounds = {
+        "golden answers differ from the trainer's by": (report.max_difference, trial.tolerance, ""),
+        "lists take (99th percentile)": (report.latency.p99, trial.max_latency_ms, " ms"),
+        "pictures take (99th percentile)": (report.image_latency.p99, trial.max_latency_ms, " ms"),
+        "the server takes": (report.memory_mb, trial.max_memory_mb, " MB"),
+    }
+    reasons = [
+        f"{what} {value:.6g}{unit}, more than {bound:g}{unit}"
+        for what, (value, bound, unit) in bounds.items()
+        if not (math.isfinite(value) and value <= bound)
+    ]
+    if report.questions == 0:
+        reasons.append("no golden question was asked")
+    return tuple(reasons)
+
+
+def _name(report: TrialReport, manifest: ReleaseManifest) -> TrialReport:
+    return replace(
+        report,
+        version=manifest.version,
+        lineage_id=manifest.lineage_id,
+        digest=manifest.digest,
+        content=manifest.content,
+    )
+
+
+def _measure(
+    report: TrialReport, running: Running, manifest: ReleaseManifest, folder: Path, trial: Trial
+) -> TrialReport:
+    golden = read_golden(folder)
+    if not (golden.pairs and golden.images):
+        raise CorruptFileError(f"{folder} must ask for pairs and for images; run 'refit' again")
+    with httpx.Client(base_url=running.url, timeout=_ANSWER_SECONDS, trust_env=False) as client:
+        subject = Subject(client, manifest, golden, folder)
+        try:
+            answers = [*ask_pairs(subject), *ask_images(subject)]
+            pictures = max(trial.requests // _LISTS_A_PICTURE, 1)
+            budget = trial.max_latency_ms
+            return replace(
+                report,
+                reasons=tuple(check_manners(subject)),
+                start_seconds=running.start_seconds,
+                questions=len(answers),
+                max_difference=largest_difference(answers),
+                latency=_settle(lambda: time_lists(subject, trial.requests), budget),
+                image_latency=_settle(lambda: time_pictures(subject, pictures), budget),
+                memory_mb=running.memory_mb(),
+            )
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ServiceError(f"the endpoint did not answer a question: {error}") from error
+
+
+def _settle(measure: Callable[[], list[float]], budget: float) -> Latency:
+    """Return the best of a few rounds, the first one that is within the budget."""
+    best = Latency.of(measure())
+    for _ in range(_ROUNDS - 1):
+        if best.p99 <= budget:
+            break
+        best = min(best, Latency.of(measure()), key=lambda latency: latency.p99)
+    return best
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

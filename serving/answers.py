@@ -1,0 +1,241 @@
+"""From a request to its answer: plain functions over one release, no HTTP in them."""
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+
+import numpy as np
+
+from components.models.catalogue import UNKNOWN, Floats, Ints
+from components.models.predictor import Ranked
+from serving.refusal import Refusal
+from serving.release import Release
+from serving.schemas import (
+    MAX_K,
+    Counts,
+    ModelAnswer,
+    Origin,
+    PredictAnswer,
+    PredictByImageAnswer,
+    PredictedRating,
+    PredictRequest,
+    RatedItem,
+    RecommendAnswer,
+    RecommendByImageAnswer,
+    RecommendedItem,
+    RecommendedLook,
+    RecommendRequest,
+    SimilarAnswer,
+    SimilarItem,
+    SimilarRequest,
+    UserRating,
+)
+
+# How many times k of the look-alikes a user's taste may choose from.
+_CIRCLE = 5
+
+
+def recommend(release: Release, request: RecommendRequest) -> RecommendAnswer:
+    """Answer /recommend: the best items for a user, those rated already left out."""
+    predictor = release.predictor
+    _check_scale(release, request.history)
+    history, unknown = predictor.read_history(
+        (rated.item_id, rated.rating) for rated in request.history
+    )
+    user = predictor.fold_user(request.user_id, history)
+    excluded, missing = _find(release, request.exclude)
+    seen = np.concatenate([_seen(release, request.user_id), history.items_N, excluded])
+    ranked = predictor.rank(user, request.k, seen)
+    return RecommendAnswer(
+        items=[
+            RecommendedItem(**_facts(release, item.item_id), rating=item.score) for item in ranked
+        ],
+        path=user.paths[0],
+        unknown_items=_unique([*unknown, *missing]),
+        model=origin(release),
+    )
+
+
+def similar(release: Release, request: SimilarRequest) -> SimilarAnswer:
+    """Answer /similar: the items that look most like one of the catalogue's."""
+    catalogue = release.predictor.bundle.catalogue
+    index = int(catalogue.find([request.item_id])[0])
+    if index == UNKNOWN:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"item_id: no item is called {request.item_id!r}")
+    if not catalogue.has_image_I[index]:
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"item_id: item {request.item_id!r} has no image, so nothing looks like it",
+        )
+    excluded, missing = _find(release, request.exclude)
+    ranked = release.predictor.neighbours(
+        catalogue.embeddings_IE[index], request.k, np.append(excluded, index)
+    )
+    return SimilarAnswer(
+        items=_similar_items(release, ranked),
+        unknown_items=_unique(missing),
+        model=origin(release),
+    )
+
+
+def predict_rating(release: Release, request: PredictRequest) -> PredictAnswer:
+    """Answer /predict_rating: one rating a pair, unknown ids by the priors."""
+    predictor = release.predictor
+    user_ids = [pair.user_id for pair in request.pairs]
+    item_ids = [pair.item_id for pair in request.pairs]
+    users, items = predictor.user_side(user_ids), predictor.item_side(item_ids)
+    return PredictAnswer(
+        ratings=[
+            PredictedRating(
+                user_id=user,
+                item_id=item,
+                rating=float(rating),
+                path=path,
+                item_path=item_path,
+            )
+            for user, item, rating, path, item_path in zip(
+                user_ids,
+                item_ids,
+                predictor.rate(users, items),
+                users.paths,
+                items.paths,
+                strict=True,
+            )
+        ],
+        unknown_items=_unique(_find(release, item_ids)[1]),
+        unknown_users=_unknown_users(release, user_ids),
+        model=origin(release),
+    )
+
+
+def recommend_by_image(
+    release: Release,
+    embedding_E: Floats,
+    *,
+    user_id: str | None,
+    k: int,
+    exclude: Sequence[str],
+) -> RecommendByImageAnswer:
+    """Answer /recommend_by_image: look-alikes of a picture, and the best of them for a user."""
+    predictor = release.predictor
+    user = predictor.fold_user(user_id)
+    item = predictor.fold_image(embedding_E)
+    excluded, missing = _find(release, exclude)
+    circle = predictor.neighbours(embedding_E, min(k * _CIRCLE, MAX_K * _CIRCLE), excluded)
+    return RecommendByImageAnswer(
+        similar=_similar_items(release, circle[:k]),
+        items=_rerank(release, user_id, circle)[:k],
+        rating=float(predictor.rate(user, item)[0]),
+        path=user.paths[0],
+        item_path=item.paths[0],
+        unknown_items=_unique(missing),
+        model=origin(release),
+    )
+
+
+def predict_rating_by_image(
+    release: Release, embedding_E: Floats, user_ids: Sequence[str]
+) -> PredictByImageAnswer:
+    """Answer /predict_rating_by_image: how each user would rate a picture."""
+    predictor = release.predictor
+    users, item = predictor.user_side(user_ids), predictor.fold_image(embedding_E)
+    ratings = predictor.rate(users, item)
+    return PredictByImageAnswer(
+        ratings=[
+            UserRating(user_id=user, rating=float(rating), path=path)
+            for user, rating, path in zip(user_ids, ratings, users.paths, strict=True)
+        ],
+        item_path=item.paths[0],
+        unknown_users=_unknown_users(release, user_ids),
+        model=origin(release),
+    )
+
+
+def describe(release: Release) -> ModelAnswer:
+    """Answer /model: which model answers, and where it comes from."""
+    bundle = release.predictor.bundle
+    return ModelAnswer(
+        model=origin(release),
+        family=release.manifest.family,
+        digest=release.manifest.digest,
+        scale=bundle.scale,
+        counts=Counts(
+            users=len(bundle.users),
+            items=len(bundle.catalogue),
+            items_with_image=int(bundle.catalogue.has_image_I.sum()),
+            ratings=len(bundle.users.items_N),
+        ),
+        encoder=release.encoder_name,
+        lineage=release.lineage,
+    )
+
+
+def origin(release: Release) -> Origin:
+    """Return which model answers."""
+    return Origin(version=release.manifest.version, lineage_id=release.manifest.lineage_id)
+
+
+def _rerank(
+    release: Release, user_id: str | None, circle: Sequence[Ranked]
+) -> list[RecommendedLook]:
+    predictor = release.predictor
+    if not circle:
+        return []
+    looks = {ranked.item_id: ranked.score for ranked in circle}
+    ratings = predictor.rate(predictor.fold_user(user_id), predictor.item_side(list(looks)))
+    # Equal ratings stay in the order of the looks, because sorting is stable.
+    order = np.argsort(-ratings, kind="stable")
+    item_ids = list(looks)
+    return [
+        RecommendedLook(
+            **_facts(release, item_ids[row]),
+            similarity=looks[item_ids[row]],
+            rating=float(ratings[row]),
+        )
+        for row in order
+    ]
+
+
+def _similar_items(release: Release, ranked: Iterable[Ranked]) -> list[SimilarItem]:
+    return [SimilarItem(**_facts(release, item.item_id), similarity=item.score) for item in ranked]
+
+
+def _facts(release: Release, item_id: str) -> dict[str, str]:
+    index = int(release.predictor.bundle.catalogue.find([item_id])[0])
+    return {
+        "item_id": item_id,
+        "title": release.titles[index],
+        "category": release.categories[index],
+    }
+
+
+def _seen(release: Release, user_id: str | None) -> Ints:
+    users = release.predictor.bundle.users
+    index = UNKNOWN if user_id is None else int(users.find([user_id])[0])
+    return users.history(index).items_N
+
+
+def _find(release: Release, item_ids: Sequence[str]) -> tuple[Ints, list[str]]:
+    """Return the dense indices of the known ids, and the unknown ids."""
+    indices = release.predictor.bundle.catalogue.find(item_ids)
+    missing = [item for item, index in zip(item_ids, indices, strict=True) if index == UNKNOWN]
+    return indices[indices != UNKNOWN], missing
+
+
+def _unknown_users(release: Release, user_ids: Sequence[str]) -> list[str]:
+    indices = release.predictor.bundle.users.find(user_ids)
+    return _unique(u for u, index in zip(user_ids, indices, strict=True) if index == UNKNOWN)
+
+
+def _unique(ids: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(ids))
+
+
+def _check_scale(release: Release, history: Sequence[RatedItem]) -> None:
+    lowest, highest = release.predictor.bundle.scale
+    for row, rated in enumerate(history):
+        if not lowest <= rated.rating <= highest:
+            raise Refusal(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"history.{row}.rating: {rated.rating:g} is not on the scale from {lowest:g} "
+                f"to {highest:g}",
+            )

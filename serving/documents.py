@@ -1,0 +1,104 @@
+"""The OpenAPI document of the endpoint, from the schemas."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from serving.inputs import JSON
+from serving.schemas import Problem
+
+_REF = "#/components/schemas/{model}"
+_PROBLEMS = {
+    "400": "The body is not understood.",
+    "404": "Something that the request names is not there.",
+    "413": "The body is too large.",
+    "415": "The body is of another type than asked for.",
+    "422": "A field is missing, unknown, or not within its bounds.",
+    "500": "The server failed.",
+    "503": "The server is not ready, or has too much to do.",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One address: what it takes (nothing for GET) and what it answers."""
+
+    path: str
+    name: str
+    summary: str
+    body: type[BaseModel] | None
+    media_type: str
+    answer: type[BaseModel]
+
+
+def write_document(
+    operations: Sequence[Operation], *, title: str, version: str, description: str
+) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document."""
+    models = _unique(
+        [operation.body for operation in operations if operation.body is not None]
+        + [operation.answer for operation in operations]
+        + [Problem]
+    )
+    # As it goes over the wire: a file is a binary string.
+    mode: JsonSchemaMode = "serialization"
+    _, definitions = models_json_schema([(model, mode) for model in models], ref_template=_REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "description": description},
+        "servers": [{"url": "."}],
+        "paths": {operation.path: _path(operation) for operation in operations} | _probes(),
+        "components": {"schemas": definitions["$defs"]},
+    }
+
+
+def _path(operation: Operation) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "responses": {
+            "200": _response("The answer.", operation.answer, JSON),
+            **{status: _response(text, Problem, JSON) for status, text in _PROBLEMS.items()},
+        },
+    }
+    if operation.body is None:
+        return {"get": item}
+    item["requestBody"] = {
+        "required": True,
+        "content": {operation.media_type: {"schema": _reference(operation.body)}},
+    }
+    return {"post": item}
+
+
+def _probes() -> dict[str, Any]:
+    texts = {
+        "/livez": "Whether the process is alive.",
+        "/healthz": "The same, by its older name.",
+        "/readyz": "Whether the release has passed its self-check and answers.",
+        "/metrics": "Counts and times, for Prometheus.",
+    }
+    return {
+        path: {
+            "get": {
+                "operationId": path.strip("/"),
+                "summary": text,
+                "responses": {"200": {"description": "Yes."}, "503": {"description": "No."}},
+            }
+        }
+        for path, text in texts.items()
+    }
+
+
+def _response(text: str, model: type[BaseModel], media_type: str) -> dict[str, Any]:
+    return {"description": text, "content": {media_type: {"schema": _reference(model)}}}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
+def _unique(models: Sequence[type[BaseModel]]) -> list[type[BaseModel]]:
+    return list(dict.fromkeys(models))

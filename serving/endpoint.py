@@ -1,0 +1,72 @@
+"""BentoML's service with our door in front of it and our own OpenAPI document."""
+
+import inspect
+from typing import Any, TypeVar
+
+import yaml
+from _bentoml_sdk import Service  # type: ignore[import-untyped]  # the pinned version's own
+from pydantic import BaseModel
+from starlette.types import ASGIApp
+
+from serving.documents import Operation, write_document
+from serving.door import Door
+from serving.inputs import FORM, JSON, FormInput
+from serving.schemas import ModelAnswer
+
+T = TypeVar("T")
+
+
+class Document(dict[str, Any]):
+    """An OpenAPI document in the form that BentoML asks for."""
+
+    def asdict(self) -> dict[str, Any]:
+        """Return the plain document."""
+        return dict(self)
+
+
+class Endpoint(Service[T]):
+    """A service whose door is outermost: BentoML's own middleware stands inside its limits."""
+
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        """Return the application that a worker runs."""
+        return Door(super().to_asgi(is_main=is_main))
+
+    @property
+    def openapi_spec(self) -> Document:
+        """The document at /docs.json, and in the Bento's apis/openapi.yaml."""
+        yaml.add_representer(Document, lambda dumper, data: dumper.represent_dict(data.asdict()))
+        return Document(
+            write_document(
+                self._operations(),
+                title="Beholder",
+                version=str(self.bento.tag.version) if self.bento else "development",
+                description=inspect.getdoc(self.inner) or "",
+            )
+        )
+
+    def _operations(self) -> list[Operation]:
+        posts = [
+            Operation(
+                path=api.route,
+                name=api.name,
+                summary=inspect.cleandoc(api.doc or ""),
+                body=_schema(api.input_spec),
+                media_type=FORM if issubclass(api.input_spec, FormInput) else JSON,
+                answer=_schema(api.output_spec),
+            )
+            for api in self.apis.values()
+        ]
+        model = Operation(
+            "/model",
+            "model",
+            "Which model answers, and where it comes from.",
+            None,
+            "",
+            ModelAnswer,
+        )
+        return [*posts, model]
+
+
+def _schema(descriptor: type[BaseModel]) -> type[BaseModel]:
+    """Return the schema that a descriptor was made from: the last of its bases."""
+    return descriptor.__bases__[-1]

@@ -1,0 +1,133 @@
+"""The release that answers: read from the Bento, verified, tried on golden questions."""
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from components.errors import BeholderError, CorruptFileError
+from components.files import read_json
+from components.images import decode_image
+from components.models.bundle import load_bundle, read_digest
+from components.models.catalogue import Floats
+from components.models.golden import Golden, largest_difference, read_golden, read_golden_image
+from components.models.predictor import Predictor
+from components.packaging.release import (
+    BUNDLE,
+    LINEAGE,
+    RELEASE,
+    SOURCES,
+    ReleaseManifest,
+    verify_release,
+)
+
+if TYPE_CHECKING:
+    from components.features.encoders import Encoder
+
+# More would cost seconds to decode; what a camera makes is below.
+MAX_MEGAPIXELS = 25.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Release:
+    """One immutable snapshot: encoder, vectors and index always of the same version."""
+
+    manifest: ReleaseManifest
+    lineage: dict[str, str]
+    predictor: Predictor
+    encoder: "Encoder"
+    encoder_name: str
+    titles: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    def embed(self, content: bytes) -> Floats:
+        """Return the embedding (E,) of an uploaded picture; raise ImageError if it is none."""
+        image = decode_image(content, max_megapixels=MAX_MEGAPIXELS)
+        embedding_E: Floats = self.encoder.encode([image])[0]
+        return embedding_E
+
+
+def find_release(configured: Path | None) -> Path:
+    """Return the Bento that this code lies in, or else the one that the environment names."""
+    own = Path(__file__).resolve().parents[2]
+    if (own / RELEASE).is_file():
+        return own
+    if configured is None:
+        raise BeholderError("this code lies in no Bento; set BEHOLDER_RELEASE to the one to serve")
+    return configured.resolve()
+
+
+def open_release(bento: Path, device: str) -> Release:
+    """Verify every file of a Bento that takes part in an answer, and read them.
+
+    Raises CorruptFileError naming the first file that is not as it was packaged.
+    """
+    from components.features.encoders import open_encoder
+
+    started = time.monotonic()
+    # The bundle's own manifest covers its files, and the release names the hash of that.
+    manifest = verify_release(bento, below=SOURCES, leave_out=[BUNDLE])
+    folder = bento / BUNDLE
+    bundle = load_bundle(folder)
+    if read_digest(folder) != manifest.digest:
+        raise CorruptFileError(f"release {bento}: {BUNDLE} is another bundle; package it again")
+    items = bundle.catalogue.items
+    release = Release(
+        manifest=manifest,
+        lineage=read_json(bento / LINEAGE),
+        predictor=Predictor(bundle),
+        encoder=open_encoder(folder / "encoder", device),
+        encoder_name=str(json.loads((folder / "encoder/encoder.json").read_bytes())["name"]),
+        titles=tuple(items["title"].astype(str)),
+        categories=tuple(items["category"].astype(str)),
+    )
+    check_golden(release, folder / "golden")
+    seconds = time.monotonic() - started
+    log.info("release ready version=%s seconds=%.1f", manifest.version, seconds)
+    return release
+
+
+def check_golden(release: Release, folder: Path) -> None:
+    """Raise CorruptFileError if the release does not answer its golden questions as the trainer."""
+    golden = read_golden(folder)
+    differences = {
+        "ratings of pairs": _differ_in_pairs(release, golden),
+        "pictures": _differ_in_images(release, golden, folder),
+    }
+    for what, difference in differences.items():
+        if not difference <= release.manifest.tolerance:
+            raise CorruptFileError(
+                f"golden questions: {what} lie {difference:.6g} off the trainer's, "
+                f"more than {release.manifest.tolerance:g}; package it again, or see what differs "
+                "between this machine and the trainer's"
+            )
+
+
+def _differ_in_pairs(release: Release, golden: Golden) -> float:
+    answers = release.predictor.predict(
+        [pair.user_id for pair in golden.pairs], [pair.item_id for pair in golden.pairs]
+    )
+    expected = [pair.rating for pair in golden.pairs]
+    return largest_difference(zip(answers.tolist(), expected, strict=True))
+
+
+def _differ_in_images(release: Release, golden: Golden, folder: Path) -> float:
+    """Return how far ratings lie off; an embedding may differ by that share of its length."""
+    predictor = release.predictor
+    answers: list[tuple[float, float]] = []
+    for image in golden.images:
+        embedding_E = release.embed(read_golden_image(folder, image))
+        expected_E = np.asarray(image.embedding, np.float32)
+        length = max(float(np.linalg.norm(expected_E)), 1e-12)
+        answers.append((float(np.linalg.norm(embedding_E - expected_E)) / length, 0.0))
+        item = predictor.fold_image(embedding_E)
+        for user_id, expected in image.ratings:
+            answered = float(predictor.rate(predictor.fold_user(user_id), item)[0])
+            answers.append((answered, expected))
+    return largest_difference(answers)

@@ -1,0 +1,269 @@
+"""What one may ask the endpoint and what it answers: every field typed, bounded and described."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+MAX_K = 1000
+MAX_LIST = 1000
+MAX_ID = 256
+MAX_USERS = 100
+
+# A NUL is where other software would cut an id off.
+Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00]+$")]
+UserPath = Literal["factors", "history", "prior"]
+ItemPath = Literal["factors", "images", "prior"]
+
+K = Annotated[
+    int, Field(ge=1, le=MAX_K, description="How many items to return at most.", examples=[10])
+]
+Exclude = Annotated[
+    list[Identifier],
+    Field(max_length=MAX_LIST, description="Items that shall not be returned.", examples=[["1"]]),
+]
+UserId = Annotated[
+    Identifier,
+    Field(description="The user; one that training never saw gets the prior.", examples=["196"]),
+]
+Rating = Annotated[float, Field(description="Predicted rating, on the model's scale.")]
+Unknown = Annotated[
+    list[str], Field(description="Items of the request that the model does not know.")
+]
+AnswerPath = Annotated[
+    UserPath,
+    Field(
+        description="What the answer rests on: factors learnt for the user, the ratings of the "
+        "user (history), or nothing but the average user (prior)."
+    ),
+]
+
+
+class FileSchema:
+    """Shows a field as a file: to OpenAPI as a binary string, to BentoML's own client as `file`."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe the field; BentoML asks in the mode `validation`, OpenAPI in the other."""
+        value = {**handler(schema), "type": "string", "format": "binary"}
+        if handler.mode == "validation":
+            value |= {"type": "file", "format": "image"}
+        return value
+
+
+Upload = Annotated[
+    bytes, FileSchema(), Field(description="A JPEG, PNG or WebP picture, sent as a file part.")
+]
+
+
+class Request(BaseModel):
+    """A request's body: frozen, no unknown field, no silent conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FormRequest(BaseModel):
+    """A request's form, whose fields come as text and are converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RatedItem(Request):
+    """An item and how the user rated it."""
+
+    item_id: Identifier = Field(examples=["50"])
+    rating: FiniteFloat = Field(description="On the model's scale, see /model.", examples=[4.5])
+
+
+class RecommendRequest(Request):
+    """Whom to recommend to: a known user, somebody described by ratings, both, or anybody."""
+
+    user_id: UserId | None = None
+    history: list[RatedItem] = Field(
+        [],
+        max_length=MAX_LIST,
+        description="Ratings, oldest first, on top of what training knows of the user.",
+        examples=[[{"item_id": "50", "rating": 4.5}]],
+    )
+    k: K = 10
+    exclude: Exclude = []
+
+
+class SimilarRequest(Request):
+    """An item whose look-alikes are wanted."""
+
+    item_id: Identifier = Field(description="An item that has an image.", examples=["50"])
+    k: K = 10
+    exclude: Exclude = []
+
+
+class Pair(Request):
+    """A user and an item."""
+
+    user_id: UserId
+    item_id: Identifier = Field(examples=["50"])
+
+
+class PredictRequest(Request):
+    """Which ratings to predict."""
+
+    pairs: list[Pair] = Field(
+        min_length=1,
+        max_length=MAX_LIST,
+        examples=[[{"user_id": "196", "item_id": "50"}]],
+    )
+
+
+class RecommendByImageRequest(FormRequest):
+    """A picture, and for whom to recommend."""
+
+    image: Upload
+    user_id: UserId | None = None
+    k: K = 10
+    exclude: Exclude = []
+
+
+class PredictByImageRequest(FormRequest):
+    """A picture, and the users whose rating of it is wanted."""
+
+    image: Upload
+    user_ids: list[Identifier] = Field(
+        min_length=1,
+        max_length=MAX_USERS,
+        description="The field repeated for each user, or one JSON list.",
+        examples=[["196", "22"]],
+    )
+
+
+class Answer(BaseModel):
+    """An answer's body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Origin(Answer):
+    """Which model answered."""
+
+    version: str = Field(description="Version of the registered model.")
+    lineage_id: str = Field(description="Names the data, code and parameters it was learnt from.")
+
+
+class ItemFacts(Answer):
+    """An item, as the catalogue describes it."""
+
+    item_id: str
+    title: str
+    category: str
+
+
+class RecommendedItem(ItemFacts):
+    """An item to recommend."""
+
+    rating: Rating
+
+
+class SimilarItem(ItemFacts):
+    """An item that looks alike."""
+
+    similarity: float = Field(description="Cosine of the looks; 1 is the same look.")
+
+
+class RecommendedLook(SimilarItem):
+    """An item that looks alike, and how the user would rate it."""
+
+    rating: Rating
+
+
+class RecommendAnswer(Answer):
+    """Items for a user, best first."""
+
+    items: list[RecommendedItem]
+    path: AnswerPath
+    unknown_items: Unknown
+    model: Origin
+
+
+class SimilarAnswer(Answer):
+    """Items that look alike, most alike first."""
+
+    items: list[SimilarItem]
+    unknown_items: Unknown
+    model: Origin
+
+
+class PredictedRating(Answer):
+    """The predicted rating of a pair, and what it rests on."""
+
+    user_id: str
+    item_id: str
+    rating: Rating
+    path: AnswerPath
+    item_path: ItemPath
+
+
+class PredictAnswer(Answer):
+    """The predicted ratings, in the order of the pairs."""
+
+    ratings: list[PredictedRating]
+    unknown_items: Unknown
+    unknown_users: list[str] = Field(description="Users whom the model does not know.")
+    model: Origin
+
+
+class RecommendByImageAnswer(Answer):
+    """What looks like the picture, and which of it the user would like best."""
+
+    similar: list[SimilarItem] = Field(description="Most alike first.")
+    items: list[RecommendedLook] = Field(
+        description="From a wider circle of look-alikes, best for the user first."
+    )
+    rating: float = Field(description="How the user would rate the picture itself.")
+    path: AnswerPath
+    item_path: ItemPath
+    unknown_items: Unknown
+    model: Origin
+
+
+class UserRating(Answer):
+    """How a user would rate the picture."""
+
+    user_id: str
+    rating: Rating
+    path: AnswerPath
+
+
+class PredictByImageAnswer(Answer):
+    """The picture's predicted ratings, in the order of the users."""
+
+    ratings: list[UserRating]
+    item_path: ItemPath
+    unknown_users: list[str] = Field(description="Users whom the model does not know.")
+    model: Origin
+
+
+class Counts(Answer):
+    """How much the model was learnt from."""
+
+    users: int
+    items: int
+    items_with_image: int
+    ratings: int
+
+
+class ModelAnswer(Answer):
+    """Which model answers here, and where it comes from."""
+
+    model: Origin
+    family: str
+    digest: str = Field(description="Hash of every byte of the model.")
+    scale: tuple[float, float] = Field(description="Lowest and highest rating.")
+    counts: Counts
+    encoder: str = Field(description="The network that sees the pictures.")
+    lineage: dict[str, str]
+
+
+class Problem(Answer):
+    """Why a request was not answered."""
+
+    error: str = Field(examples=["k: Input should be less than or equal to 1000"])

@@ -1,0 +1,151 @@
+"""The BentoML service: which address answers with what, and what a worker does as it starts."""
+
+import asyncio
+import gc
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+
+import bentoml
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from components.errors import BeholderError, ImageError
+from components.models.catalogue import Floats
+from components.settings import Settings, load_settings
+from serving import answers
+from serving.endpoint import Endpoint
+from serving.inputs import form_input, json_input
+from serving.lifeline import follow
+from serving.refusal import ExpectedFilter, Refusal
+from serving.release import Release, find_release, open_release
+from serving.schemas import (
+    PredictAnswer,
+    PredictByImageAnswer,
+    PredictByImageRequest,
+    PredictRequest,
+    RecommendAnswer,
+    RecommendByImageAnswer,
+    RecommendByImageRequest,
+    RecommendRequest,
+    SimilarAnswer,
+    SimilarRequest,
+)
+
+# A thread more would only contend with the other workers for the same cores.
+_THREADS = 1
+_TIMEOUT_SECONDS = 30
+
+log = logging.getLogger(__name__)
+
+
+async def show_model(request: Request) -> Response:
+    """Answer GET /model."""
+    release: Release | None = request.app.state.release
+    if release is None:
+        return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+    answer = answers.describe(release)
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+pages = Starlette(routes=[Route("/model", show_model)])
+
+
+@bentoml.asgi_app(pages)
+@bentoml.service(
+    name="beholder",
+    service_class=Endpoint,
+    workers=1,
+    traffic={"timeout": _TIMEOUT_SECONDS},
+    http={"host": "127.0.0.1"},
+)
+class Beholder:
+    """A visual recommender: what a person would like, from what it looks like and who liked it.
+
+    Every answer names the model's version and lineage, and says which path it took: factors
+    learnt for the user, the user's ratings (history), or the average user (prior).
+    """
+
+    def __init__(self) -> None:
+        settings = load_settings()
+        if settings.lifeline is not None:
+            follow(settings.lifeline)
+        logging.getLogger("bentoml._internal.server.http_app").addFilter(ExpectedFilter())
+        self._release = _open(settings)
+        pages.state.release = self._release
+        self._looking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="looking")
+        # What lives now lives for good: the collector need not walk it at every turn.
+        gc.collect()
+        gc.freeze()
+
+    def __is_ready__(self) -> bool:
+        """Whether the release has passed its self-check; BentoML's /readyz asks."""
+        return self._release is not None
+
+    @bentoml.api(route="/recommend", input_spec=json_input(RecommendRequest))
+    async def recommend(self, request: RecommendRequest, /) -> RecommendAnswer:
+        """The best items for a user, known or described by ratings; those rated are left out."""
+        return answers.recommend(self._ready(), request)
+
+    @bentoml.api(route="/recommend_by_image", input_spec=form_input(RecommendByImageRequest))
+    async def recommend_by_image(
+        self, request: RecommendByImageRequest, /
+    ) -> RecommendByImageAnswer:
+        """Items that look like a picture, and those of them that the user would like best."""
+        release = self._ready()
+        return answers.recommend_by_image(
+            release,
+            await self._look(release, request.image),
+            user_id=request.user_id,
+            k=request.k,
+            exclude=request.exclude,
+        )
+
+    @bentoml.api(route="/similar", input_spec=json_input(SimilarRequest))
+    async def similar(self, request: SimilarRequest, /) -> SimilarAnswer:
+        """The items that look most like an item."""
+        return answers.similar(self._ready(), request)
+
+    @bentoml.api(route="/predict_rating", input_spec=json_input(PredictRequest))
+    async def predict_rating(self, request: PredictRequest, /) -> PredictAnswer:
+        """How users would rate items, a pair each."""
+        return answers.predict_rating(self._ready(), request)
+
+    @bentoml.api(route="/predict_rating_by_image", input_spec=form_input(PredictByImageRequest))
+    async def predict_rating_by_image(
+        self, request: PredictByImageRequest, /
+    ) -> PredictByImageAnswer:
+        """How users would rate a picture that the model has never seen."""
+        release = self._ready()
+        embedding_E = await self._look(release, request.image)
+        return answers.predict_rating_by_image(release, embedding_E, request.user_ids)
+
+    def _ready(self) -> Release:
+        if self._release is None:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready")
+        return self._release
+
+    async def _look(self, release: Release, content: bytes) -> Floats:
+        """Decode and encode an upload beside the event loop, one after the other."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._looking, release.embed, content)
+        except ImageError as error:
+            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"image: {error}") from None
+
+
+def _open(settings: Settings) -> Release | None:
+    """Return the release, or None when it must not answer: the log says why, /readyz says no."""
+    import torch
+
+    from components.devices import pick_device
+
+    device = pick_device(settings)
+    torch.set_num_threads(settings.threads or _THREADS)
+    try:
+        return open_release(find_release(settings.release), device)
+    except BeholderError as error:
+        log.error("release refused reason=%s", error)
+        return None
