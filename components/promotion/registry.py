@@ -141,6 +141,10 @@ class Registry:
         self._tag(version, REASONS_TAG, json.dumps(verdict.reasons, ensure_ascii=False))
         self._tag(version, VERDICT_TAG, verdict.decision)
 
+    def annotate(self, version: Version, key: str, value: str) -> None:
+        """Write a tag on a version; the last value stands."""
+        self._tag(version, key, value)
+
     def mark_trial(self, version: Version, trial: TrialFacts) -> None:
         """Write on a version whether it passed its trial; without that nobody can promote it."""
         self._tag(version, TRIAL_TAG, "failed" if trial.failures else "passed")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from components.errors import ServiceError
+from components.errors import ParameterError, ServiceError
 from components.locking import hold_lock
 from components.settings import TELEMETRY_OFF
 
@@ -43,11 +43,17 @@ log = logging.getLogger(__name__)
 class Store:
     """One MLflow store, by address: `sqlite:///FILE`, or a server's.
 
-    A SQLite store is laid down whole on first use, its artifacts in a folder beside it.
+    A SQLite store is laid down whole on first use, its artifacts in a folder beside it. Raises
+    ParameterError for an address of another kind.
     """
 
     def __init__(self, uri: str) -> None:
         enter_environment()
+        if not uri.startswith((_SQLITE, "http://", "https://")):
+            raise ParameterError(
+                f"MLFLOW_TRACKING_URI {uri!r} is neither the address of a server (http://…) nor a "
+                f"SQLite file ({_SQLITE}…)"
+            )
         self.uri = uri
         self.file = _find_file(uri)
         if self.file is not None:
