@@ -20,6 +20,10 @@ class ValidationError(BeholderError):
     """The data failed its checks, so that nothing may be learnt from them."""
 
 
+class TrainingError(BeholderError):
+    """Learning went astray: the loss is no longer a number."""
+
+
 class ParameterError(BeholderError):
     """params.yaml or the environment says something that Beholder does not understand."""
 

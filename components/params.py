@@ -62,8 +62,13 @@ class Validation(Section):
     min_ratings: Annotated[int, Field(ge=1)]
     min_users: Annotated[int, Field(ge=1)]
     min_items: Annotated[int, Field(ge=1)]
+    min_images: Annotated[int, Field(ge=0)]
+    min_timestamp: int
+    max_timestamp: int
     min_image_side: Annotated[int, Field(ge=1)]
-    max_image_megapixels: Positive
+    # From 89 megapixels on Pillow warns of a decompression bomb by itself.
+    max_image_megapixels: Annotated[float, Field(gt=0, le=89)]
+    min_image_contrast: Share
     budget: Budget
     drift: Drift
 

@@ -3,10 +3,12 @@
 from components.errors import ParameterError
 from components.models.biases import Biases, Mean, Popularity
 from components.models.catalogue import Catalogue, UserBook
+from components.models.hybrid import Hybrid
+from components.models.mf import MatrixFactorization
 from components.models.protocol import Recommender, Weights
 
 FAMILIES: dict[str, type[Recommender]] = {
-    family.family: family for family in (Mean, Popularity, Biases)
+    family.family: family for family in (Mean, Popularity, Biases, MatrixFactorization, Hybrid)
 }
 
 

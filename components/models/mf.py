@@ -1,0 +1,62 @@
+"""Matrix factorization: biases plus a dot product of factors; users are solved for when asked."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from components.models.catalogue import Catalogue, Floats, History, UserBook
+from components.models.protocol import Side, Weights
+
+
+class MatrixFactorization:
+    """μ + b_u + b_i + ⟨p_u, q_i⟩; Koren, Bell and Volinsky (2009), "Matrix factorization
+    techniques for recommender systems", eq. 4.
+
+    Only the items' side is stored. A user's side minimises Σ (r − r̂)² + λ_b b_u² + λ_p |p_u|²
+    over the history, in closed form: what training minimises, so known and new users are alike.
+    An item that nobody rated has no factors and no bias.
+    """
+
+    family: ClassVar[str] = "mf"
+
+    def __init__(self, weights: Weights, catalogue: Catalogue, users: UserBook) -> None:
+        self.mean = float(weights["mean"][0])
+        self._bias_I = weights["item_bias"]
+        self._vectors_ID = weights["item_vectors"]
+        bias_prior, factor_prior = weights["user_priors"].astype(np.float64)
+        width = self._vectors_ID.shape[1]
+        self._priors_D1 = np.append(np.full(width, factor_prior), bias_prior)
+        rated_I = np.bincount(users.items_N, minlength=len(catalogue)) > 0
+        self._paths = tuple("factors" if rated else "prior" for rated in rated_I)
+
+    def fold_users(self, users: list[tuple[int, History]]) -> Side:
+        """Return each user's ridge solution from the history; zeros where it is empty."""
+        solved_BD1 = np.zeros((len(users), len(self._priors_D1)), np.float32)
+        for row, (_, history) in enumerate(users):
+            if len(history):
+                solved_BD1[row] = self._solve(history)
+        paths = tuple(_path(user, history) for user, history in users)
+        return Side(solved_BD1[:, -1].copy(), solved_BD1[:, :-1].copy(), paths)
+
+    def fold_items(self, embeddings_BE: Floats) -> Side:
+        """Return the prior for each: factors say nothing about an item that nobody rated."""
+        count = len(embeddings_BE)
+        vectors = np.zeros((count, self._vectors_ID.shape[1]), np.float32)
+        return Side(np.zeros(count, np.float32), vectors, ("prior",) * count)
+
+    def known_items(self) -> Side:
+        """Return every item's bias and factors."""
+        return Side(self._bias_I, self._vectors_ID, self._paths)
+
+    def _solve(self, history: History) -> np.ndarray:
+        ones_N1 = np.ones((len(history), 1))
+        x_ND1 = np.concatenate([self._vectors_ID[history.items_N], ones_N1], axis=1)
+        residuals_N = history.ratings_N - self.mean - self._bias_I[history.items_N]
+        normal = x_ND1.T @ x_ND1 + np.diag(self._priors_D1)
+        return np.linalg.solve(normal, x_ND1.T @ residuals_N)
+
+
+def _path(user: int, history: History) -> str:
+    if not len(history):
+        return "prior"
+    return "history" if user < 0 else "factors"

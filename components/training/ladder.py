@@ -1,0 +1,52 @@
+"""The rungs below every candidate, fitted in closed form: mean, popularity, biases."""
+
+import numpy as np
+
+from components.models.catalogue import Floats, UserBook
+from components.models.protocol import Weights
+
+RUNGS = ("mean", "popularity", "biases")
+_SWEEPS = 20
+
+
+def fit_rung(family: str, users: UserBook, items: int, bias_prior: float) -> Weights:
+    """Return the weights of a rung, learnt from a book of ratings of `items` items."""
+    mean = mean_rating(users)
+    weights: Weights = {"mean": np.array([mean], np.float32)}
+    if family == "popularity":
+        weights["item_bias"] = shrunk_means(
+            users.items_N, users.ratings_N - mean, items, bias_prior
+        )
+    if family == "biases":
+        _, weights["item_bias"] = fit_biases(users, items, bias_prior)
+        weights["user_prior"] = np.array([bias_prior], np.float32)
+    return weights
+
+
+def mean_rating(users: UserBook) -> np.float32:
+    """Return μ, the mean of all ratings."""
+    return np.float32(users.ratings_N.mean(dtype=np.float64))
+
+
+def fit_biases(users: UserBook, items: int, prior: float) -> tuple[Floats, Floats]:
+    """Return (b_U, b_I) that minimise Σ (r − μ − b_u − b_i)² + prior × (Σ b_u² + Σ b_i²).
+
+    Alternating exact minimisation, users last: so b_u is the shrunk mean of what the items'
+    biases leave over, as `components.models.biases.Biases` computes it again from a history.
+    """
+    user_N = np.repeat(np.arange(len(users)), np.diff(users.offsets))
+    centred_N = users.ratings_N.astype(np.float64) - mean_rating(users)
+    bias_U, bias_I = np.zeros(len(users)), np.zeros(items)
+    for _ in range(_SWEEPS):
+        bias_I = shrunk_means(users.items_N, centred_N - bias_U[user_N], items, prior)
+        bias_U = shrunk_means(user_N, centred_N - bias_I[users.items_N], len(users), prior)
+    return bias_U.astype(np.float32), bias_I.astype(np.float32)
+
+
+def shrunk_means(
+    codes_N: np.ndarray, values_N: np.ndarray, groups: int, prior: float
+) -> np.ndarray:
+    """Return Σ values / (rows + prior) of each group; zero for a group without rows."""
+    rows_G = np.bincount(codes_N, minlength=groups)
+    sums_G = np.bincount(codes_N, weights=values_N, minlength=groups)
+    return (sums_G / (rows_G + prior)).astype(np.float32)

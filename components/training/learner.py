@@ -1,0 +1,46 @@
+"""What the loop asks of a family's torch form, and the rows that it hands over."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+
+from components.models.protocol import Weights
+
+
+@dataclass(frozen=True)
+class Rows:
+    """B pairs whose rating is asked for.
+
+    `own_B` is each pair's place among the training ratings, which must be left out of what it is
+    predicted from; None for pairs that were not learnt. Codes may be UNKNOWN then.
+    """
+
+    users_B: Tensor
+    items_B: Tensor
+    own_B: Tensor | None = None
+
+
+class Learner(Protocol):
+    """A family while it learns: an nn.Module with a few more methods."""
+
+    def rate(self, rows: Rows, generator: Generator | None) -> Tensor:
+        """Return B predicted ratings, unclipped; a generator means training, with its dropout."""
+
+    def penalty(self) -> Tensor:
+        """Return Σ prior × |θ|² over all parameters: the MAP objective's second part."""
+
+    def export(self) -> Weights:
+        """Return the weights that `components.models` answers from."""
+
+    def module(self) -> nn.Module:
+        """Return what holds the parameters."""
+
+
+def draw(generator: Generator, share: float, rows: int, device: torch.device) -> Tensor:
+    """Return which of B rows are struck, each with probability `share`.
+
+    Drawn on the CPU, so that a run on a GPU draws the same.
+    """
+    return (torch.rand(rows, generator=generator) < share).to(device)

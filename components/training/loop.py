@@ -1,0 +1,177 @@
+"""The training loop: epochs over shuffled rows, early stopping, and going on where it was killed.
+
+Dimension letters as in `components.training.tensors`.
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+from torch.optim import Adam, Optimizer
+
+from components.errors import TrainingError
+from components.params import Train
+from components.progress import track
+from components.training.checkpoints import Checkpoint, Checkpoints, pack_state, unpack_state
+from components.training.learner import Learner, Rows
+from components.training.live_history import Epoch, LiveHistory, Phase
+from components.training.tensors import Interactions
+
+_LEAST_GAIN = 1e-5
+_ROWS_AT_ONCE = 1 << 18
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fit: its phase, the ratings to learn, the valid rows if any, and the most epochs."""
+
+    phase: Phase
+    interactions: Interactions
+    epochs: int
+    valid: tuple[Rows, Tensor] | None
+    scale: tuple[float, float]
+
+
+def fit(
+    learner: Learner,
+    task: Task,
+    train: Train,
+    generator: Generator,
+    checkpoints: Checkpoints,
+    live: LiveHistory,
+) -> list[Epoch]:
+    """Fit a learner in place and return its history.
+
+    With valid rows it stops once `train.patience` epochs have passed without a better RMSE on
+    them; the learner then stands where it stopped, not where it was best. `generator` is on the
+    CPU and drives everything random. Raises TrainingError when the loss is no longer finite.
+    """
+    optimizer = Adam(learner.module().parameters(), lr=train.learning_rate)
+    history = _resume(learner, optimizer, generator, checkpoints, task.phase)
+    live.restart(task.phase, history)
+    for number in track(_epochs(history, task, train), f"training ({task.phase})", task.epochs):
+        train_rmse = _run_epoch(learner, optimizer, task.interactions, train, generator, number)
+        rmse = None if task.valid is None else _measure(learner, task.valid, task.scale)
+        epoch = Epoch(task.phase, number, train_rmse, rmse)
+        history.append(epoch)
+        live.append(epoch)
+        if checkpoints.is_due():
+            _save(learner, optimizer, generator, checkpoints, history)
+    if history:
+        _save(learner, optimizer, generator, checkpoints, history)
+    return history
+
+
+def best_epoch(history: list[Epoch]) -> Epoch:
+    """Return the epoch with the lowest RMSE on the valid rows, the earliest of equals.
+
+    A gain of less than a hundred-thousandth of a rating point is none.
+    """
+    best = history[0]
+    for epoch in history[1:]:
+        if _rmse(epoch) < _rmse(best) - _LEAST_GAIN:
+            best = epoch
+    return best
+
+
+def _rmse(epoch: Epoch) -> float:
+    return math.inf if epoch.rmse is None else epoch.rmse
+
+
+def _epochs(history: list[Epoch], task: Task, train: Train) -> Iterator[int]:
+    """Yield the numbers of the epochs still to run, looking at the history as it grows."""
+    while len(history) < task.epochs and not _is_exhausted(history, task, train.patience):
+        yield len(history) + 1
+
+
+def _is_exhausted(history: list[Epoch], task: Task, patience: int) -> bool:
+    if task.valid is None or not history:
+        return False
+    return len(history) - best_epoch(history).epoch >= patience
+
+
+def _run_epoch(
+    learner: Learner,
+    optimizer: Optimizer,
+    interactions: Interactions,
+    train: Train,
+    generator: Generator,
+    number: int,
+) -> float:
+    """Take `train.batches` steps over shuffled rows and return the RMSE on them as they came."""
+    total = 0.0
+    device = interactions.ratings_N.device
+    shuffled_N = torch.randperm(len(interactions), generator=generator).to(device)
+    for own_B in shuffled_N.chunk(train.batches):
+        rows = Rows(interactions.users_N[own_B], interactions.items_N[own_B], own_B)
+        with _autocast(device):
+            predicted_B = learner.rate(rows, generator)
+        squared = (predicted_B.float() - interactions.ratings_N[own_B]).square()
+        loss = squared.mean() + learner.penalty() / len(interactions)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += float(squared.detach().sum())
+        if not math.isfinite(float(loss.detach())):
+            raise TrainingError(
+                f"the loss is {float(loss.detach())} in epoch {number} at learning rate "
+                f"{train.learning_rate}; lower train.learning_rate or raise the priors in "
+                "params.yaml, then run the step again"
+            )
+    return math.sqrt(total / len(interactions))
+
+
+def _measure(learner: Learner, valid: tuple[Rows, Tensor], scale: tuple[float, float]) -> float:
+    rows, ratings_B = valid
+    predicted_B = rate_all(learner, rows).clamp(*scale)
+    return math.sqrt(float((predicted_B - ratings_B).square().mean()))
+
+
+def rate_all(learner: Learner, rows: Rows) -> Tensor:
+    """Return the ratings of rows that were not learnt, in blocks, without gradients."""
+    with torch.no_grad():
+        blocks = zip(
+            rows.users_B.split(_ROWS_AT_ONCE), rows.items_B.split(_ROWS_AT_ONCE), strict=True
+        )
+        return torch.cat([learner.rate(Rows(*block), None).float() for block in blocks])
+
+
+def _autocast(device: torch.device) -> AbstractContextManager[Any]:
+    # bfloat16 has float32's range: gradients neither overflow nor vanish, no GradScaler needed.
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _save(
+    learner: Learner,
+    optimizer: Optimizer,
+    generator: Generator,
+    checkpoints: Checkpoints,
+    history: list[Epoch],
+) -> None:
+    tensors = pack_state(learner.module(), optimizer, generator)
+    facts = {"history": [asdict(epoch) for epoch in history]}
+    checkpoints.save(Checkpoint(len(history), tensors, facts))
+
+
+def _resume(
+    learner: Learner,
+    optimizer: Optimizer,
+    generator: Generator,
+    checkpoints: Checkpoints,
+    phase: Phase,
+) -> list[Epoch]:
+    checkpoint = checkpoints.load()
+    if checkpoint is None:
+        return []
+    unpack_state(checkpoint.tensors, learner.module(), optimizer, generator)
+    log.info("training resumed phase=%s epoch=%d", phase, checkpoint.epoch)
+    return [Epoch(**epoch) for epoch in checkpoint.facts["history"]]

@@ -1,0 +1,109 @@
+"""The recipe from ratings to weights: search for the epochs, or learn for a given number."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from components.errors import DataError
+from components.models.catalogue import Catalogue, UserBook
+from components.models.families import build
+from components.models.protocol import Weights
+from components.params import Params
+from components.training.checkpoints import Checkpoints
+from components.training.families import build_learner, fit_statistics
+from components.training.ladder import RUNGS, fit_rung
+from components.training.learner import Learner, Rows
+from components.training.live_history import Epoch, LiveHistory, Phase
+from components.training.loop import Task, best_epoch, fit
+from components.training.tensors import Interactions
+
+SAVE_EVERY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every fit of a step shares; `checkpoints` is the step's own folder of them."""
+
+    params: Params
+    catalogue: Catalogue
+    statistics: Weights
+    device: str
+    checkpoints: Path
+    live: LiveHistory
+
+    @classmethod
+    def of(
+        cls, params: Params, catalogue: Catalogue, device: str, checkpoints: Path, live: Path
+    ) -> "Recipe":
+        """Fit what a family takes from the catalogue alone."""
+        statistics = fit_statistics(catalogue, params.train)
+        return cls(params, catalogue, statistics, device, checkpoints, LiveHistory(live))
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Return the lowest and the highest rating."""
+        return self.params.data.rating_min, self.params.data.rating_max
+
+    def search(self, ratings: pd.DataFrame) -> tuple[Epoch, list[Epoch]]:
+        """Learn from the rows that are not `valid` and return the best epoch on those that are.
+
+        A rung needs no epochs: its best is epoch 0. Raises DataError without valid rows.
+        """
+        valid = ratings[ratings["valid"]]
+        if valid.empty or len(valid) == len(ratings):
+            raise DataError(
+                f"{len(valid)} of {len(ratings)} train rows are valid rows: early stopping needs "
+                "both; change split.valid_share in params.yaml"
+            )
+        book = UserBook.from_ratings(ratings[~ratings["valid"]], self.catalogue)
+        if self.params.train.family in RUNGS:
+            rung = Epoch(
+                "search",
+                0,
+                *(self._measure_rung(book, rows) for rows in (ratings[~ratings["valid"]], valid)),
+            )
+            return rung, [rung]
+        history = self._fit("search", book, self.params.train.max_epochs, valid)[1]
+        return best_epoch(history), history
+
+    def learn(self, phase: Phase, book: UserBook, epochs: int) -> Weights:
+        """Learn all of a book for a number of epochs and return the weights."""
+        family, train = self.params.train.family, self.params.train
+        if family in RUNGS:
+            return fit_rung(family, book, len(self.catalogue), train.bias_prior)
+        learner, _ = self._fit(phase, book, epochs, None)
+        return {**self.statistics, **learner.export()}
+
+    def _measure_rung(self, book: UserBook, rows: pd.DataFrame) -> float:
+        weights = self.learn("search", book, 0)
+        model = build(self.params.train.family, weights, self.catalogue, book)
+        users = book.find(rows["user_id"].tolist())
+        user_side = model.fold_users([(int(user), book.history(int(user))) for user in users])
+        item_side = model.known_items().take(self.catalogue.find(rows["item_id"].tolist()))
+        rated_B = np.clip(model.mean + user_side.bias_B + item_side.bias_B, *self.scale)
+        return float(np.sqrt(np.square(rows["rating"].to_numpy() - rated_B).mean()))
+
+    def _fit(
+        self, phase: Phase, book: UserBook, epochs: int, valid: pd.DataFrame | None
+    ) -> tuple[Learner, list[Epoch]]:
+        train = self.params.train
+        generator = torch.Generator().manual_seed(train.seed)
+        interactions = Interactions.from_book(book, len(self.catalogue), self.device)
+        learner = build_learner(
+            book, interactions, self.catalogue, self.statistics, train, generator
+        )
+        asked = None if valid is None else self._to_rows(valid, book)
+        task = Task(phase, interactions, epochs, asked, self.scale)
+        checkpoints = Checkpoints(self.checkpoints / phase, SAVE_EVERY_SECONDS)
+        return learner, fit(learner, task, train, generator, checkpoints, self.live)
+
+    def _to_rows(self, frame: pd.DataFrame, book: UserBook) -> tuple[Rows, torch.Tensor]:
+        def put(values: object) -> torch.Tensor:
+            return torch.as_tensor(values).to(self.device)
+
+        users_B = put(book.find(frame["user_id"].tolist()))
+        items_B = put(self.catalogue.find(frame["item_id"].tolist()))
+        return Rows(users_B, items_B), put(frame["rating"].to_numpy("float32"))

@@ -1,0 +1,27 @@
+"""How many threads a fit on the CPU deserves."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from components.settings import Settings
+
+# Below this a step's sums take less time than waking a second thread for them, and beside other
+# work on the machine the waiting threads made training five times slower.
+_ROWS_WORTH_THREADS = 1_000_000
+
+
+@contextmanager
+def limit_threads(rows: int, settings: Settings) -> Iterator[None]:
+    """Give torch one thread for the block where the ratings are few; BEHOLDER_THREADS wins.
+
+    With one thread the bytes of a small fit do not depend on how many cores a machine has.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if settings.threads is None and rows < _ROWS_WORTH_THREADS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
