@@ -1,13 +1,13 @@
 """`beholder serve`: the champion's Bento over HTTP, in the foreground or kept alive behind."""
 
 import os
-from pathlib import Path
 
 import httpx
 import typer
 
 from components.packaging.server import serve_command, serve_environment
 from components.paths import Workspace
+from components.promotion.registry import Version
 from components.settings import load_settings
 from flows.environment import build_environment
 from flows.releases import fetch_bento, require_champion
@@ -20,11 +20,11 @@ def serve_champion(
 ) -> None:
     """Serve the champion; in the foreground this call does not return."""
     champion = require_champion(workspace)
-    bento = fetch_bento(workspace, champion)
     if background:
-        url = deploy(workspace, bento, str(champion.number), host=host, port=port)
+        url = deploy(workspace, champion, host=host, port=port)
         typer.echo(f"version {champion.number} answers at {url}; 'beholder down' ends it")
         return
+    bento = fetch_bento(workspace, champion)
     settings = load_settings()
     host = host or settings.host
     port = settings.endpoint_port if port is None else port
@@ -35,30 +35,26 @@ def serve_champion(
 
 
 def deploy(
-    workspace: Workspace,
-    bento: Path,
-    version: str,
-    *,
-    host: str | None = None,
-    port: int | None = None,
+    workspace: Workspace, version: Version, *, host: str | None = None, port: int | None = None
 ) -> str:
-    """Let the endpoint in the background answer with this Bento, and return its address.
+    """Let the endpoint in the background answer with a version, and return its address.
 
     Started if it does not run, restarted if another version answers there.
     """
     settings = load_settings()
     services = Services(workspace, host or settings.host)
-    service = endpoint(bento, settings, port)
+    service = endpoint(fetch_bento(workspace, version), settings)
     answering = answering_version(services.url(service))
-    return services.ensure(service, restart=answering is not None and answering != version)
+    is_other = answering is not None and answering != str(version.number)
+    return services.ensure(service, port=port, restart=is_other)
 
 
-def redeploy(workspace: Workspace, bento: Path, version: str) -> str | None:
+def redeploy(workspace: Workspace, version: Version) -> str | None:
     """Do what `deploy` does if an endpoint runs in the background; return its address or None."""
     states = {state.name: state for state in Services(workspace, load_settings().host).states()}
     if "endpoint" not in states or not states["endpoint"].managed:
         return None
-    return deploy(workspace, bento, version)
+    return deploy(workspace, version)
 
 
 def answering_version(url: str) -> str | None:

@@ -25,6 +25,8 @@ def ingest_and_show(
             f"{batch.ratings:,} ratings"
         )
     for refusal in result.refused[:_SHOWN_REFUSALS]:
-        shown.console.print(f"    [yellow]refused[/] {refusal}", highlight=False)
+        shown.console.print(f"    refused: {refusal}", markup=False)
     if len(result.refused) > _SHOWN_REFUSALS:
         shown.console.print(f"    … and {len(result.refused) - _SHOWN_REFUSALS:,} more")
+    if result.unused_images:
+        shown.console.print(f"    {result.unused_images:,} images are named by no item")

@@ -35,12 +35,12 @@ def mlflow_server(workspace: Workspace) -> Service:
     return Service("mlflow", 5000, "/health", 90, command, {})
 
 
-def endpoint(bento: Path, settings: Settings, port: int | None = None) -> Service:
+def endpoint(bento: Path, settings: Settings) -> Service:
     """Return the endpoint that answers from a Bento."""
     from components.packaging.server import serve_command, serve_environment
 
     def command(host: str, port: int) -> list[str]:
         return serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
 
-    preferred = settings.endpoint_port if port is None else port
-    return Service("endpoint", preferred, "/readyz", 120, command, serve_environment(bento))
+    environment = serve_environment(bento)
+    return Service("endpoint", settings.endpoint_port, "/readyz", 120, command, environment)

@@ -64,20 +64,22 @@ class Services:
         self._ports_file = self._folder / "ports.json"
         self._arbiter = Arbiter(workspace, self._folder)
 
-    def ensure(self, service: Service, *, restart: bool = False) -> str:
+    def ensure(self, service: Service, *, port: int | None = None, restart: bool = False) -> str:
         """Start a service unless it runs already, wait until it answers, and return its address.
 
+        A `port` that is asked for is taken or refused; otherwise it is the one of the last time.
         Raises ServiceError with the end of its log if it does not answer in time.
         """
         with self._hold_control():
             url = self.url(service)
             managed = service.name in self._arbiter.watchers()
-            if managed and not restart and _answers(url + service.health):
+            is_there = port is None or url == _address(self._host, port)
+            if managed and is_there and not restart and _answers(url + service.health):
                 return url
             self._arbiter.start()
             self._remove(service.name)
             self._sweep(service.name)
-            url = self._choose_address(service)
+            url = self._choose_address(service, port)
             started = time.monotonic()
             log.info("service starting name=%s url=%s", service.name, url)
             self._add(service)
@@ -190,9 +192,13 @@ class Services:
     def _read_ports(self) -> dict[str, Any]:
         return dict(read_json(self._ports_file)) if self._ports_file.is_file() else {}
 
-    def _choose_address(self, service: Service) -> str:
+    def _choose_address(self, service: Service, wanted: int | None) -> str:
         ports = self._read_ports()
-        known = ports.get(service.name, {}).get("port", service.preferred_port)
+        if wanted is not None and not _is_free(self._host, wanted):
+            raise ServiceError(
+                f"port {wanted} of {self._host} is taken by another program; name another port"
+            )
+        known = wanted or ports.get(service.name, {}).get("port", service.preferred_port)
         port = known if _is_free(self._host, known) else _free_port(self._host)
         ports[service.name] = {"port": port, "health": service.health}
         write_json(self._ports_file, ports)

@@ -1,0 +1,148 @@
+"""What happens to a candidate after its files are made: each a plain function, safe to repeat."""
+
+import json
+from pathlib import Path
+
+from components.files import hash_file, hash_json, read_json, read_parquet
+from components.packaging.trial import TrialReport, run_trial
+from components.params import Params
+from components.paths import Workspace
+from components.promotion.artifacts import Bundles
+from components.promotion.comparison import Comparison, compare
+from components.promotion.gate import TrialFacts, Verdict, judge
+from components.promotion.pyfunc import log_bundles
+from components.promotion.registry import Version
+from flows.data_versions import read_data_versions
+from flows.lineage import Lineage, find_package_lock
+from flows.releases import (
+    COMPARISON_TAG,
+    LINEAGE_TAG,
+    fetch_bundles,
+    open_registry,
+    tracking_uri,
+)
+from flows.tracking import TrackedRun, open_run
+
+EXPERIMENT = "beholder"
+JUDGED_BESIDE_TAG = "beholder.judged_beside"
+
+
+def workspace_bundles(workspace: Workspace) -> Bundles:
+    """Return the bundles that the pipeline left in the workspace."""
+    return Bundles(workspace.evaluation_bundle, workspace.served_bundle)
+
+
+def find_finished(workspace: Workspace) -> Version | None:
+    """Return the version of the workspace's bundles if all is decided about it, else None.
+
+    It is if it is champion, or if it was turned down beside the very champion of now. A run that
+    was killed between the gate and the alias left one to decide about.
+    """
+    bundles = workspace_bundles(workspace)
+    if not (bundles.evaluation.is_dir() and bundles.served.is_dir()):
+        return None
+    registry = open_registry(workspace)
+    found, champion = registry.find(bundles.verify()), registry.champion()
+    if found is None or found.verdict is None:
+        return None
+    if champion is not None and champion.number == found.number:
+        return found
+    is_turned_down = found.verdict.decision != "promote"
+    is_current = found.tags.get(JUDGED_BESIDE_TAG) == _name(champion)
+    return found if is_turned_down and is_current else None
+
+
+def _name(champion: Version | None) -> str:
+    return "none" if champion is None else str(champion.number)
+
+
+def track(workspace: Workspace, params: Params, reason: str) -> TrackedRun:
+    """Open this retraining's MLflow run, or go on with the one that a kill cut off."""
+    key = hash_json(
+        {
+            "workspace": str(workspace.root),
+            "data": hash_file(workspace.batch_list),
+            "params": params.model_dump(mode="json"),
+            "code": hash_file(workspace.code),
+            "packages": hash_file(find_package_lock()),
+        }
+    )
+    tags = {"beholder.reason": reason, "beholder.workspace": workspace.root.name}
+    name = f"{params.train.family} {key[:8]}"
+    run = open_run(tracking_uri(workspace), EXPERIMENT, name, tags, key=key)
+    run.log_params(params)
+    return run
+
+
+def log_results(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> None:
+    """Log what the steps found out: metrics, data versions, tags, reports."""
+    run.set_tags(lineage.to_tags())
+    run.log_datasets(read_data_versions(workspace))
+    run.log_metrics(read_json(workspace.evaluation_report / "metrics.json"))
+    run.log_history_table(workspace.training_report / "history.csv")
+    run.log_json(lineage.to_json(), "lineage.json")
+    run.log_results(workspace)
+
+
+def register(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> Version:
+    """Log the bundles as a model of the run and register it, unless that was done before."""
+    tags = lineage.to_tags()
+    logged = log_bundles(run.store, run.run_id, workspace_bundles(workspace), tags)
+    flat = {"lineage_id": lineage.lineage_id, "data_version": lineage.data_version}
+    flat |= {"evaluation": lineage.evaluation, "served": lineage.served}
+    return open_registry(workspace).register(logged, {**tags, LINEAGE_TAG: json.dumps(flat)})
+
+
+def try_bento(workspace: Workspace, version: Version, bento: Path, params: Params) -> TrialReport:
+    """Boot a version's Bento, ask it the golden questions, and note on the version how it did."""
+    report = run_trial(bento, params.trial)
+    open_registry(workspace).mark_trial(version, TrialFacts.from_json(report.to_json()))
+    return report
+
+
+def compare_with_champion(
+    workspace: Workspace, version: Version, champion: Version | None, params: Params
+) -> Comparison:
+    """Score the candidate, the champion and the ladder now, on the candidate's test rows."""
+    comparison = compare(
+        fetch_bundles(workspace, version).evaluation,
+        None if champion is None else fetch_bundles(workspace, champion).evaluation,
+        {rung.name: rung for rung in sorted(workspace.ladder.iterdir())},
+        read_parquet(workspace.split / "test.parquet"),
+        params.gate,
+    )
+    open_registry(workspace).annotate(
+        version, COMPARISON_TAG, json.dumps(comparison.to_json(), sort_keys=True)
+    )
+    return comparison
+
+
+def decide(
+    workspace: Workspace,
+    version: Version,
+    champion: Version | None,
+    comparison: Comparison,
+    trial: TrialReport,
+    params: Params,
+) -> Verdict:
+    """Let the gate judge, and write its verdict on the version."""
+    verdict = judge(comparison, TrialFacts.from_json(trial.to_json()), params.gate)
+    open_registry(workspace).annotate(version, JUDGED_BESIDE_TAG, _name(champion))
+    open_registry(workspace).mark(version, verdict)
+    return verdict
+
+
+def promote(workspace: Workspace, version: Version, champion: Version | None) -> Version:
+    """Make a version champion, if the champion still is the one that the gate saw."""
+    open_registry(workspace).promote(version, champion)
+    return version
+
+
+def log_decision(
+    run: TrackedRun, comparison: Comparison, trial: TrialReport, verdict: Verdict
+) -> None:
+    """Log with the run what the gate read and what it said."""
+    run.log_json(trial.to_json(), "decision/trial.json")
+    run.log_json(comparison.to_json(), "decision/comparison.json")
+    run.log_json(verdict.to_json(), "decision/verdict.json")
+    run.set_tags({"beholder.verdict": verdict.decision})

@@ -1,0 +1,229 @@
+"""The flow `retrain`: from the data to a verdict, and to a new champion where there is a better.
+
+Every step is safe to repeat: a run that was killed is simply started again, and goes on.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from prefect.tasks import exponential_backoff
+
+from components.errors import BeholderError, ServiceError
+from components.locking import hold_lock
+from components.paths import Workspace
+from flows.console import step
+from flows.pipeline import STAGES, StageRun, StepFailedError
+from flows.stage_notes import read_note
+
+if TYPE_CHECKING:
+    from components.packaging.trial import TrialReport
+    from components.params import Params
+    from components.promotion.registry import Version
+    from flows.tracking import TrackedRun
+
+Decision = Literal["promoted", "rejected", "inconclusive", "unchanged"]
+R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a retraining ended: what was decided, on which version, and why."""
+
+    decision: Decision
+    version: int | None
+    reasons: tuple[str, ...]
+    run_id: str | None = None
+
+
+@flow(name="retrain", flow_run_name="retrain, {reason}")
+def retrain(workspace: str, reason: str = "by hand") -> State[Any]:
+    """Bring a workspace's recommender up to date with its data, parameters and code.
+
+    Ends as Promoted, Rejected, Inconclusive or Unchanged; as ValidationFailed where the data was
+    refused before any training, as Failed where something else went wrong. One at a time: a
+    second run of the same workspace fails at once and says which process is at work.
+    """
+    from flows.run_page import close_abandoned_runs
+
+    place = Workspace(Path(workspace))
+    try:
+        with hold_lock(place.run / "retrain.lock", wait_seconds=0, what=f"{place.root} (retrain)"):
+            close_abandoned_runs(place)
+            outcome = _retrain(place, reason)
+    except StepFailedError as error:
+        name = "ValidationFailed" if error.stage == "validate" else "Failed"
+        return Failed(name=name, message=f"{error.stage}: {error}")
+    except BeholderError as error:
+        return Failed(message=str(error))
+    return Completed(
+        name=outcome.decision.capitalize(), message="; ".join(outcome.reasons), data=asdict(outcome)
+    )
+
+
+def _retrain(workspace: Workspace, reason: str) -> Outcome:
+    from components.code import refresh_code
+    from components.params import load_params
+    from flows.candidate import find_finished, track
+    from flows.pipeline import find_stale
+
+    refresh_code(workspace)
+    params = load_params(workspace.params)
+    stale = find_stale(workspace)
+    if not stale and (finished := find_finished(workspace)) is not None:
+        for stage in STAGES:
+            with step(stage) as now:
+                now.cached = True
+        return _unchanged(workspace, finished)
+    run = track(workspace, params, reason)
+    try:
+        outcome = _follow(workspace, params, run, stale)
+    except BaseException as error:
+        run.end("FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+    run.end("FINISHED")
+    return outcome
+
+
+def _unchanged(workspace: Workspace, version: "Version") -> Outcome:
+    from flows.releases import find_champion
+
+    champion = find_champion(workspace)
+    if champion is not None and champion.number == version.number:
+        _deploy(workspace, champion)  # a run may have been killed before it came to this
+        reason = f"nothing changed since version {version.number}, the champion"
+    else:
+        said = "" if version.verdict is None else f", {version.verdict.decision}"
+        reason = f"nothing changed since version {version.number}{said}"
+    return Outcome("unchanged", version.number, (reason,))
+
+
+def _follow(
+    workspace: Workspace, params: "Params", run: "TrackedRun", stale: tuple[str, ...]
+) -> Outcome:
+    from flows import candidate, releases
+    from flows.lineage import read_lineage
+    from flows.pipeline import push_outputs
+    from flows.run_page import show_comparison, show_report
+
+    for stage in STAGES:
+        _run_stage(workspace, stage, run, is_stale=stage in stale)
+    _call("push", partial(push_outputs, workspace), lambda _: "every output is in the DVC remote")
+    finished = candidate.find_finished(workspace)
+    if finished is not None:
+        return _unchanged(workspace, finished)
+    lineage = read_lineage(workspace, params)
+    _call(
+        "log",
+        lambda: candidate.log_results(workspace, run, lineage),
+        lambda _: f"MLflow run {run.run_id}",
+    )
+    show_report(workspace.evaluation_report / "report.html")
+    version = _call(
+        "register",
+        lambda: candidate.register(workspace, run, lineage),
+        lambda made: f"version {made.number}, lineage {lineage.lineage_id}",
+    )
+    champion = releases.find_champion(workspace)
+    bento = _call("package", lambda: releases.fetch_bento(workspace, version), str)
+    trial = _call(
+        "trial", lambda: candidate.try_bento(workspace, version, bento, params), _describe_trial
+    )
+    comparison = _call(
+        "compare",
+        lambda: candidate.compare_with_champion(workspace, version, champion, params),
+        lambda made: f"RMSE {made.candidate.rmse.value:.4f} on {made.rows:,} test rows",
+    )
+    verdict = _call(
+        "gate",
+        lambda: candidate.decide(workspace, version, champion, comparison, trial, params),
+        lambda made: made.decision,
+    )
+    candidate.log_decision(run, comparison, trial, verdict)
+    show_comparison(version.number, comparison, verdict)
+    if verdict.decision != "promote":
+        decision: Decision = "rejected" if verdict.decision == "reject" else "inconclusive"
+        return Outcome(decision, version.number, verdict.reasons, run.run_id)
+    _call(
+        "promote",
+        lambda: candidate.promote(workspace, version, champion),
+        lambda made: f"version {made.number} is champion",
+    )
+    _deploy(workspace, version)
+    return Outcome("promoted", version.number, verdict.reasons, run.run_id)
+
+
+def _deploy(workspace: Workspace, version: "Version") -> None:
+    """Let an endpoint that runs in the background answer with the champion."""
+    from flows.endpoint import redeploy
+
+    _call(
+        "deploy",
+        partial(redeploy, workspace, version),
+        lambda url: url or "no endpoint runs; 'beholder serve' starts one",
+    )
+
+
+def _describe_trial(report: "TrialReport") -> str:
+    return (
+        f"{report.questions} golden answers, off by {report.max_difference:.0e} at most; "
+        f"p99 {report.latency.p99:.0f} ms, {report.memory_mb:.0f} MB"
+    )
+
+
+def _call(name: str, action: Callable[[], R], note: Callable[[R], str]) -> R:
+    """Run an action as a Prefect task, drawn as a step; tried again if a server fails.
+
+    `note` makes the step's line from what came back.
+    """
+    as_task = task(
+        name=name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=3,
+        retry_delay_seconds=exponential_backoff(2),
+        retry_condition_fn=lambda _task, _run, state: _is_passing(state),
+    )
+    with step(name) as now:
+        result = as_task(action)()
+        now.note = note(result)
+    return result
+
+
+def _is_passing(state: State[Any]) -> bool:
+    """Say whether a failure is the world's, which may pass, and not a matter of the data."""
+    return isinstance(state.result(raise_on_failure=False), ServiceError)
+
+
+def _run_stage(workspace: Workspace, stage: str, run: "TrackedRun", *, is_stale: bool) -> None:
+    with step(stage) as now:
+        state = run_stage_task.with_options(name=stage)(
+            workspace, stage, run, is_stale, return_state=True
+        )
+        result = state.result()
+        now.cached = not result.ran
+        now.note = read_note(workspace, stage)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def run_stage_task(workspace: Workspace, stage: str, run: "TrackedRun", is_stale: bool) -> Any:
+    """Bring one stage up to date; the task ends as Cached where it was."""
+    from flows.pipeline import run_stage
+
+    if not is_stale:
+        done = StageRun(stage, ran=False, seconds=0.0)
+    elif stage == "train":
+        with run.tail_history(workspace.live_history):
+            done = run_stage(workspace, stage, log.info)
+    else:
+        done = run_stage(workspace, stage, log.info)
+    return done if done.ran else Completed(name="Cached", message="up to date", data=done)

@@ -1,0 +1,85 @@
+"""`beholder retrain`: the flow on this terminal, with the workspace's Prefect server behind it."""
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from components.errors import BeholderError
+from components.paths import Workspace
+from components.settings import load_settings
+from flows.console import show_steps, step
+from flows.servers import prefect_server
+from flows.services import Services
+
+if TYPE_CHECKING:
+    from flows.retrain_flow import Outcome
+
+_SIGNS = {
+    "promoted": "[green]promoted[/]",
+    "rejected": "[red]rejected[/]",
+    "inconclusive": "[yellow]inconclusive[/]",
+    "unchanged": "unchanged",
+}
+
+
+def retrain_and_show(workspace: Workspace, reason: str = "by hand") -> "Outcome":
+    """Run the flow `retrain` in this process, drawing its steps, and print how it ended.
+
+    Raises BeholderError with the run's own message if it failed.
+    """
+    with show_steps() as shown:
+        connect_prefect(workspace)
+        outcome = run_retrain(workspace, reason)
+    _print_outcome(shown.console, outcome)
+    return outcome
+
+
+def run_retrain(workspace: Workspace, reason: str) -> "Outcome":
+    """Run the flow in this process; raise BeholderError with its own message if it failed."""
+    from prefect.client.schemas.objects import State
+
+    from flows.retrain_flow import Outcome, retrain
+
+    quiet_root_logger()
+    state: State[Any] = retrain(str(workspace.root), reason, return_state=True)
+    if not state.is_completed():
+        raise BeholderError(state.message or f"the run ended as {state.name}")
+    ended: dict[str, Any] = state.result()
+    return Outcome(**ended)
+
+
+def connect_prefect(workspace: Workspace) -> str:
+    """Point this process at a Prefect server, and return the address of its UI.
+
+    PREFECT_API_URL where it is set; else the workspace's own server, started if need be and left
+    running, because Prefect's ephemeral mode loses history. Call it before importing Prefect.
+    """
+    given = load_settings().prefect_api_url
+    if given:
+        return given.removesuffix("/api")
+    with step("prefect") as now:
+        services = Services(workspace)
+        url = services.ensure(prefect_server())
+        os.environ["PREFECT_API_URL"] = f"{url}/api"
+        now.note = url
+    return url
+
+
+def quiet_root_logger() -> None:
+    """Take Prefect's own console lines off the terminal; its server still gets every one."""
+    import prefect.main  # noqa: F401 - sets logging up as it is imported
+
+    for name in ("", "prefect"):
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            if type(handler) is logging.StreamHandler or "Console" in type(handler).__name__:
+                logger.removeHandler(handler)
+
+
+def _print_outcome(console: Console, outcome: "Outcome") -> None:
+    version = "" if outcome.version is None else f"version {outcome.version} "
+    console.print(f"\n{version}{_SIGNS[outcome.decision]}")
+    for reason in outcome.reasons:
+        console.print(f"  {reason}", markup=False)
