@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import yaml
+
 from components.dvc import run_dvc
 from components.errors import BeholderError, WorkspaceError
 from components.files import read_json
@@ -76,8 +78,8 @@ def _explain(workspace: Workspace, stage: str, lines: tuple[str, ...]) -> Behold
     )
 
 
-def push_outputs(workspace: Workspace) -> None:
-    """Copy every step's outputs to the remote, and prove that they arrived.
+def push_outputs(workspace: Workspace) -> int:
+    """Copy every step's outputs to the remote, prove that they arrived, and return how many.
 
     `dvc push` exits with 0 on a full disk, so its word is checked by `dvc status --cloud`.
     """
@@ -89,3 +91,5 @@ def push_outputs(workspace: Workspace) -> None:
             f"{len(missing)} outputs are not in the DVC remote after 'dvc push' "
             f"(first: {next(iter(missing))}); see whether its disk is full, then run it again"
         )
+    stages = yaml.safe_load(workspace.lock.read_text())["stages"].values()
+    return sum(len(stage.get("outs", [])) for stage in stages)

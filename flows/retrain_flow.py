@@ -117,7 +117,7 @@ def _follow(
 
     for stage in STAGES:
         _run_stage(workspace, stage, run, is_stale=stage in stale)
-    _call("push", partial(push_outputs, workspace), lambda _: "every output is in the DVC remote")
+    _call("push", partial(push_outputs, workspace), lambda outs: f"{outs} outputs in the remote")
     finished = candidate.find_finished(workspace)
     if finished is not None:
         return _unchanged(workspace, finished)
