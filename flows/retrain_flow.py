@@ -166,11 +166,10 @@ def _deploy(workspace: Workspace, version: "Version") -> None:
     """Let an endpoint that runs in the background answer with the champion."""
     from flows.endpoint import redeploy
 
-    _call(
-        "deploy",
-        partial(redeploy, workspace, version),
-        lambda url: url or "no endpoint runs; 'beholder serve' starts one",
-    )
+    def describe(url: str | None) -> str:
+        return url or "no endpoint runs; 'beholder serve' starts one"
+
+    _call("deploy", partial(redeploy, workspace, version), describe)
 
 
 def _describe_trial(report: "TrialReport") -> str:
