@@ -118,6 +118,7 @@ class Evaluate(Section):
 
     k: Annotated[int, Field(ge=1, le=1000)]
     relevant_from: float
+    sampled_users: Annotated[int, Field(ge=1)]
     bootstrap: Annotated[int, Field(ge=100)]
     level: Annotated[float, Field(gt=0.5, lt=1)]
     seed: int
