@@ -1,8 +1,14 @@
 """Fixtures that every layer of tests shares."""
 
+import io
 import os
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from components.settings import TELEMETRY_OFF
@@ -17,3 +23,142 @@ def posters() -> Path:
     if not POSTERS.is_dir():
         pytest.skip(f"the MovieLens posters are not at {POSTERS}")
     return POSTERS
+
+
+@pytest.fixture(scope="session")
+def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store: to lay one down takes seconds, to copy one takes none."""
+    from components.promotion.store import Store
+
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    Store(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def mlflow_uri(mlflow_template: Path, tmp_path: Path) -> str:
+    """The address of an MLflow store of the test's own."""
+    folder = tmp_path / "tracking"
+    folder.mkdir()
+    shutil.copyfile(mlflow_template, folder / "mlflow.db")
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def draw_picture(seed: int) -> bytes:
+    """Return a small PNG of coloured blocks, the same for the same seed."""
+    from PIL import Image
+
+    blocks = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(blocks).resize((64, 64), Image.Resampling.NEAREST).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[[int], bytes]:
+    return draw_picture
+
+
+@pytest.fixture(scope="session")
+def make_served_bundle() -> Callable[..., None]:
+    return write_served_bundle
+
+
+@pytest.fixture(scope="session")
+def served_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed bundle of 5 users and 12 items (i0 to i11, the last without an image) that serves.
+
+    It is learnt from nothing: biases by hand, but a real encoder and golden questions.
+    """
+    folder = tmp_path_factory.mktemp("served") / "bundle"
+    write_served_bundle(folder)
+    return folder
+
+
+def write_served_bundle(folder: Path, *, golden_offset: float = 0.0) -> None:
+    """Write that bundle; an offset makes its golden ratings wrong."""
+    from components.features.encoders import load_encoder
+    from components.images import decode_image
+    from components.models.bundle import Bundle, save_bundle, seal_bundle
+    from components.models.catalogue import Catalogue, UserBook
+    from components.models.golden import Golden, GoldenImage, GoldenPair, write_golden
+    from components.models.predictor import Predictor
+
+    contents = [draw_picture(seed) for seed in range(12)]
+    encoder = load_encoder("efficientnet_lite0", "float32", "cpu")
+    embeddings_BE = encoder.encode([decode_image(c, max_megapixels=1) for c in contents])
+    names = [sha256(content).hexdigest() for content in contents]
+    has_image_I = np.arange(12) < 11
+    catalogue = Catalogue(
+        pd.DataFrame(
+            {
+                "item_id": [f"i{row}" for row in range(12)],
+                "title": [f"Print {row}" for row in range(12)],
+                "category": ["landscape", "portrait"] * 6,
+                "images": [[name] for name in names[:11]] + [[]],
+            }
+        ),
+        embeddings_BE * has_image_I[:, None].astype(np.float32),
+        has_image_I,
+    )
+    rows = [(u, i) for u in range(5) for i in range(u, u + 4)]
+    ratings = pd.DataFrame(
+        {
+            "user_id": [f"u{u}" for u, _ in rows],
+            "item_id": [f"i{i}" for _, i in rows],
+            "rating": [1.0 + (u + i) % 5 for u, i in rows],
+            "timestamp": range(1000, 1000 + len(rows)),
+        }
+    )
+    weights = {
+        "mean": np.float32([3.0]),
+        "item_bias": np.linspace(-1, 1, 12, dtype=np.float32),
+        "user_prior": np.float32([5.0]),
+    }
+    users = UserBook.from_ratings(ratings, catalogue)
+    bundle = Bundle("biases", weights, catalogue, users, (0.5, 5.0), {}, {}, {})
+    folder.mkdir(parents=True)
+    save_bundle(bundle, folder)
+    encoder.save(folder / "encoder")
+    predictor = Predictor(bundle)
+    pairs = [(f"u{u}", f"i{i}") for u in range(5) for i in range(3)]
+    predicted = predictor.predict([u for u, _ in pairs], [i for _, i in pairs])
+    item = predictor.fold_image(embeddings_BE[11])
+    golden = Golden(
+        tuple(
+            GoldenPair(user, item_id, float(rating) + golden_offset)
+            for (user, item_id), rating in zip(pairs, predicted, strict=True)
+        ),
+        (
+            GoldenImage(
+                names[11],
+                f"{names[11]}.png",
+                tuple(embeddings_BE[11].tolist()),
+                tuple(
+                    (user, float(predictor.rate(predictor.fold_user(user), item)[0]))
+                    for user in ("u0", "u1")
+                ),
+            ),
+        ),
+    )
+    write_golden(folder / "golden", golden, {names[11]: contents[11]})
+    seal_bundle(folder)
+
+
+LINEAGE = {"version": "3", "lineage_id": "abcdef0123456789", "data_version": "d" * 64}
+
+
+@pytest.fixture(scope="session")
+def lineage() -> dict[str, str]:
+    return LINEAGE
+
+
+@pytest.fixture(scope="session")
+def bento(served_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Bento of that bundle; copy it before you change it."""
+    from components.packaging.bento import package
+
+    # As in a workspace, whose state lies in a folder that begins with a dot.
+    target = tmp_path_factory.mktemp("bentos") / ".beholder" / "bento"
+    package(served_bundle, LINEAGE, target, tolerance=1e-4)
+    return target
