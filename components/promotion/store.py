@@ -130,9 +130,10 @@ class Store:
 
     def _explain(self, what: str, error: Exception) -> ServiceError:
         lines = str(error).splitlines() or [type(error).__name__]
+        why = lines[0].replace(self.uri, self.name)
         return ServiceError(
-            f"MLflow at {self.name} could not {what}: {lines[0]}; 'beholder status' shows whether "
-            "it runs, MLFLOW_TRACKING_URI says which one is meant"
+            f"MLflow at {self.name} could not {what}: {why}; 'beholder status' shows whether it "
+            "runs, MLFLOW_TRACKING_URI says which one is meant"
         )
 
 

@@ -1,15 +1,29 @@
-"""Tiny bundles of the biases family, whose predictions are simple sums."""
+"""Tiny bundles of the biases family, whose predictions are simple sums, and places to log them."""
 
-from collections.abc import Callable, Sequence
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 
+from components.child import supervised
 from components.models.bundle import Bundle, save_bundle, seal_bundle
 from components.models.catalogue import Catalogue, UserBook
 from components.params import Gate
+from components.promotion.artifacts import Bundles
+from components.promotion.pyfunc import Logged, log_bundles
+from components.promotion.store import ENFORCED, Store
 
 ITEMS = tuple(f"i{number}" for number in range(6))
 
@@ -77,3 +91,113 @@ def test_rows() -> pd.DataFrame:
         [(f"u{user}", item, 4.0) for user in range(8) for item in ITEMS],
         columns=["user_id", "item_id", "rating"],
     )
+
+
+@dataclass(frozen=True)
+class Place:
+    """An MLflow store, and a folder in which the files under an artifact location lie."""
+
+    uri: str
+    model: str
+    files: Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(
+    mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """A real `mlflow server` on loopback: its address and where it keeps artifacts."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copyfile(mlflow_template, folder / "mlflow.db")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"),
+        *("--artifacts-destination", str(folder / "artifacts")),
+    ]
+    environment = {**os.environ, **ENFORCED, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            supervised(command),
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            _await_answer(server, f"http://127.0.0.1:{port}/health", folder / "log")
+            yield f"http://127.0.0.1:{port}", folder / "artifacts"
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(timeout=30)
+
+
+def _await_answer(server: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            if httpx.get(address, timeout=2).is_success:
+                return
+        except httpx.HTTPError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the MLflow server did not start:\n{log.read_text()}")
+            time.sleep(0.1)  # nothing to await: a port that does not listen tells nobody
+
+
+@pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.integration)])
+def place(request: pytest.FixtureRequest) -> Place:
+    """A store of either kind, with a model name that no other test uses."""
+    model = f"beholder-{uuid.uuid4().hex[:8]}"
+    if request.param == "sqlite":
+        return Place(request.getfixturevalue("mlflow_uri"), model, Path)
+    uri, artifacts = request.getfixturevalue("mlflow_server")
+    return Place(uri, model, lambda at: artifacts / at.removeprefix("mlflow-artifacts:/"))
+
+
+@pytest.fixture
+def sqlite_place(mlflow_uri: str) -> Place:
+    return Place(mlflow_uri, "beholder", Path)
+
+
+@pytest.fixture
+def two_bundles(make_bundle: MakeBundle) -> Bundles:
+    return _make_bundles(make_bundle)
+
+
+@pytest.fixture
+def open_run() -> Callable[[Place], str]:
+    return _open_run
+
+
+LogModel = Callable[..., Logged]
+
+
+@pytest.fixture
+def log_model(make_bundle: MakeBundle) -> LogModel:
+    """Log two bundles whose predictions start at `mean`, in a run of their own."""
+
+    def log(place: Place, mean: float = 3.0) -> Logged:
+        bundles = _make_bundles(make_bundle, mean)
+        run = _open_run(place)
+        return log_bundles(Store(place.uri), run, bundles, {"beholder.lineage_id": "0123"})
+
+    return log
+
+
+def _make_bundles(make_bundle: MakeBundle, mean: float = 3.0) -> Bundles:
+    name = uuid.uuid4().hex
+    return Bundles(
+        make_bundle(f"{name}/evaluation", mean), make_bundle(f"{name}/served", mean + 0.25)
+    )
+
+
+def _open_run(place: Place) -> str:
+    store = Store(place.uri)
+    root = None if store.artifact_root is None else str(store.artifact_root)
+    client = store.client
+    found = client.get_experiment_by_name(place.model)
+    experiment = found.experiment_id if found else client.create_experiment(place.model, root)
+    return client.create_run(experiment).info.run_id
