@@ -1,0 +1,283 @@
+"""The whole chain on a small drawn world: each test goes on where the one before it ended."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+
+import httpx
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from components.data.demo import draw_more
+from components.files import read_json, read_parquet
+from components.models.bundle import load_bundle, read_digest
+from components.models.predictor import Predictor
+from components.paths import Workspace
+from components.promotion.registry import Registry, Version
+from tests.end_to_end.place import Place
+
+pytestmark = pytest.mark.end_to_end
+
+
+def registry(place: Place) -> Registry:
+    return Registry(f"sqlite:///{place.workspace.state / 'mlflow.db'}", "beholder")
+
+
+def champion(place: Place) -> Version:
+    found = registry(place).champion()
+    assert found is not None
+    return found
+
+
+def count_runs(place: Place) -> int:
+    with sqlite3.connect(place.workspace.state / "mlflow.db") as store:
+        return int(store.execute("select count(*) from runs").fetchone()[0])
+
+
+def flow_states(place: Place) -> list[str]:
+    """Return the states of the flow runs, newest first."""
+    answer = httpx.post(
+        f"http://127.0.0.1:{place.ports()['prefect']}/api/flow_runs/filter",
+        json={"sort": "START_TIME_DESC"},
+        headers=csrf(place),
+        timeout=30,
+    )
+    return [run["state_name"] for run in answer.raise_for_status().json()]
+
+
+def csrf(place: Place) -> dict[str, str]:
+    url = f"http://127.0.0.1:{place.ports()['prefect']}/api/csrf-token"
+    token = httpx.get(url, params={"client": "test"}, timeout=30).json()["token"]
+    return {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"}
+
+
+def trainers(place: Place) -> list[psutil.Process]:
+    """Return the processes that train in this workspace now."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if words[-2:] == ["components", "train"] and process.cwd() == str(place.workspace.root):
+                found.append(process)
+        except (psutil.Error, FileNotFoundError):
+            continue
+    return found
+
+
+def await_training(place: Place, epochs: int) -> psutil.Process:
+    """Wait until a trainer of this workspace has written some epochs, and return it."""
+    deadline = time.monotonic() + 120
+    before = place.workspace.live_history.read_bytes()
+    while time.monotonic() < deadline:
+        history = place.workspace.live_history
+        found = trainers(place)
+        content = history.read_bytes() if history.exists() else b""
+        if found and content != before and content.count(b"\n") >= epochs:
+            return found[0]
+        time.sleep(0.05)
+    raise AssertionError("no training began")
+
+
+def test_first_retraining_promotes_what_beats_the_ladder(trained: Place) -> None:
+    first = champion(trained)
+    assert first.number == 1
+    assert first.verdict is not None
+    assert first.verdict.decision == "promote"
+    shown = trained.run("status").stdout
+    assert "champion  version 1, hybrid" in shown
+    assert "biases" in shown
+    assert "up to date" in shown
+    assert flow_states(trained) == ["Promoted"]
+
+
+def test_every_version_can_be_traced_to_its_data(trained: Place) -> None:
+    first = champion(trained)
+    lineage = first.tags["beholder.lineage_id"]
+    assert len(lineage) == 16
+    assert first.tags["beholder.served"] == read_digest(trained.workspace.served_bundle)
+
+
+def test_champion_answers_through_mlflow(trained: Place) -> None:
+    script = (
+        "import sys, mlflow, pandas as pd\n"
+        "mlflow.set_tracking_uri(sys.argv[1])\n"
+        "frame = pd.read_parquet(sys.argv[2])[['user_id', 'item_id']].head(20)\n"
+        "model = mlflow.pyfunc.load_model('models:/beholder@champion')\n"
+        "pd.DataFrame({'rating': model.predict(frame)}).to_csv(sys.argv[3], index=False)\n"
+    )
+    out = trained.workspace.root.parent / "ratings.csv"
+    test = trained.workspace.split / "test.parquet"
+    store = f"sqlite:///{trained.workspace.state / 'mlflow.db'}"
+    trained.execute(sys.executable, "-W", "ignore", "-c", script, store, str(test), str(out))
+    rows = read_parquet(test).head(20)
+    predictor = Predictor(load_bundle(trained.workspace.served_bundle))
+    expected = predictor.predict(rows["user_id"].tolist(), rows["item_id"].tolist())
+    np.testing.assert_allclose(pd.read_csv(out)["rating"], expected, atol=1e-5)
+
+
+def test_dvc_alone_finds_everything_up_to_date(trained: Place) -> None:
+    assert "up to date" in trained.execute("dvc", "repro").stdout
+    assert "rmse" in trained.execute("dvc", "metrics", "show").stdout
+    plots = trained.workspace.root.parent / "plots"
+    trained.execute("dvc", "plots", "show", "--out", str(plots))
+    assert (plots / "index.html").stat().st_size > 1000
+
+
+def test_nothing_changed_makes_no_run_and_no_version(trained: Place) -> None:
+    runs = count_runs(trained)
+    said = trained.run("retrain").stderr
+    assert "unchanged" in said
+    assert count_runs(trained) == runs
+    assert [version.number for version in registry(trained).versions()] == [1]
+    assert flow_states(trained)[0] == "Unchanged"
+
+
+def test_endpoint_answers_with_the_champion(trained: Place) -> None:
+    trained.run("serve", "--background")
+    url = f"http://127.0.0.1:{trained.ports()['endpoint']}"
+    body = httpx.post(f"{url}/recommend", json={"user_id": "nobody", "k": 3}, timeout=30).json()
+    assert body["version"] == "1"
+    assert body["lineage_id"] == champion(trained).tags["beholder.lineage_id"]
+    assert len(body["items"]) == 3
+    assert "endpoint" in trained.run("status").stdout
+
+
+def test_command_line_and_endpoint_recommend_the_same(trained: Place) -> None:
+    user = read_parquet(trained.workspace.accepted / "ratings.parquet")["user_id"].iloc[0]
+    url = f"http://127.0.0.1:{trained.ports()['endpoint']}"
+    body = httpx.post(f"{url}/recommend", json={"user_id": user, "k": 5}, timeout=30).json()
+    shown = trained.run("recommend", user, "-k", "5").stdout
+    listed = [line.split()[2] for line in shown.splitlines()[2:]]
+    assert listed == [item["item_id"] for item in body["items"]]
+
+
+def test_all_users_are_scored_into_a_file(trained: Place) -> None:
+    out = trained.workspace.root.parent / "lists.parquet"
+    trained.run("recommend", "--all-users", "--out", str(out), "-k", "4")
+    lists = read_parquet(out)
+    ratings = read_parquet(trained.workspace.accepted / "ratings.parquet")
+    assert set(lists["user_id"]) == set(ratings["user_id"])
+    assert (lists.groupby("user_id").size() == 4).all()
+    seen = set(zip(ratings["user_id"], ratings["item_id"], strict=True))
+    assert not seen & set(zip(lists["user_id"], lists["item_id"], strict=True))
+
+
+def test_worse_candidate_is_registered_and_refused(trained: Place) -> None:
+    trained.set_params("train", family="mean")
+    said = trained.run("retrain").stderr
+    assert "rejected" in said
+    worse = registry(trained).versions()[0]
+    assert worse.number == 2
+    assert worse.verdict is not None
+    assert worse.verdict.decision == "reject"
+    assert "worse" in worse.verdict.reasons[0]
+    assert champion(trained).number == 1
+    url = f"http://127.0.0.1:{trained.ports()['endpoint']}"
+    assert httpx.get(f"{url}/model", timeout=30).json()["version"] == "1"
+    assert "unchanged" in trained.run("retrain").stderr
+    trained.set_params("train", family="hybrid")
+
+
+def test_run_killed_in_training_goes_on_and_ends_as_if_nothing_had_happened(
+    trained: Place,
+) -> None:
+    trained.set_params("train", seed=7, patience=200)
+    undisturbed = copy_workspace(trained, "undisturbed")
+    with trained.start("retrain") as killed:
+        await_training(trained, epochs=5)
+        os.killpg(killed.pid, signal.SIGKILL)
+    psutil.wait_procs(trainers(trained), timeout=20)
+    assert trainers(trained) == []
+    runs = count_runs(trained)
+    trained.run("retrain")
+    assert count_runs(trained) == runs  # the killed run was gone on with
+    assert flow_states(trained)[1] == "Crashed"
+    undisturbed.execute("dvc", "repro", "refit")
+    for bundle in ("evaluation", "served"):
+        assert read_digest(trained.workspace.root / "models" / bundle) == read_digest(
+            undisturbed.workspace.root / "models" / bundle
+        )
+
+
+def copy_workspace(place: Place, name: str) -> Place:
+    """Return a second workspace with the same data, parameters and code, and no state."""
+    root = place.workspace.root.parent / name
+    shutil.copytree(place.workspace.root, root, ignore=shutil.ignore_patterns(".beholder"))
+    (root / ".beholder").mkdir()
+    return Place(Workspace(root), place.drawn)
+
+
+def test_no_second_trainer_runs_beside_that_of_a_killed_dvc(trained: Place) -> None:
+    trained.set_params("train", seed=8)
+    with trained.start("retrain") as run:
+        first = await_training(trained, epochs=5)
+        first.parent().kill()  # dvc, which is the trainer's parent
+        gone, _ = psutil.wait_procs([first], timeout=20)
+        assert gone == [first]
+        assert run.wait(timeout=60) == 1
+    with trained.start("retrain") as run:
+        most = 0
+        while run.poll() is None:
+            most = max(most, len(trainers(trained)))
+            time.sleep(0.02)
+        assert run.returncode == 0
+    assert most == 1
+
+
+def test_second_run_of_a_workspace_is_refused_while_one_is_at_work(trained: Place) -> None:
+    trained.set_params("train", seed=9)
+    with trained.start("retrain") as run:
+        await_training(trained, epochs=2)
+        assert f"in use by process {run.pid}" in trained.run("retrain", code=1).stderr
+        os.killpg(run.pid, signal.SIGKILL)
+    trained.set_params("train", seed=8)
+
+
+def test_bad_batch_is_refused_before_any_training_and_can_be_withdrawn(trained: Place) -> None:
+    ratings = read_parquet(trained.workspace.accepted / "ratings.parquet").head(400)
+    bad = trained.workspace.root.parent / "bad.csv"
+    ratings.assign(rating=99.0, user_id="somebody-" + ratings["user_id"])[
+        ["user_id", "item_id", "rating", "timestamp"]
+    ].to_csv(bad, index=False)
+    trained.run("ingest", "--ratings", str(bad))
+    batch = read_json(trained.workspace.batch_list)["batches"][-1]["id"]
+    versions = len(registry(trained).versions())
+    said = trained.run("retrain", code=1).stderr
+    assert "validate:" in said
+    assert "99" in said
+    assert flow_states(trained)[0] == "ValidationFailed"
+    assert len(registry(trained).versions()) == versions
+    assert not (trained.workspace.accepted).exists()
+    trained.run("withdraw", batch)
+    trained.run("retrain")
+
+
+def test_new_batch_is_learnt_and_only_its_images_are_encoded(trained: Place) -> None:
+    more = trained.workspace.root.parent / "more"
+    draw_more(more, trained.drawn, items=6, users=3, ratings=300)
+    trained.run(
+        "ingest",
+        *("--items", str(more / "items.csv")),
+        *("--images", str(more / "images")),
+        *("--ratings", str(more / "ratings.csv")),
+    )
+    before = len(read_parquet(trained.workspace.accepted / "items.parquet"))
+    trained.run("retrain")
+    assert len(read_parquet(trained.workspace.accepted / "items.parquet")) == before + 6
+    assert read_json(trained.workspace.embedding_report)["images"] == 96
+
+
+def test_doctor_finds_nothing_wrong(trained: Place) -> None:
+    shown = trained.run("doctor").stdout
+    assert "✗" not in shown
+    assert "champion" in shown
+
+
+def test_down_ends_every_server(trained: Place) -> None:
+    assert "endpoint, prefect" in trained.run("down").stdout
+    assert "nothing was running" in trained.run("down").stdout
