@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_SENTENCES = {
+_SENTENCES: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "the request is not understood",
     HTTPStatus.NOT_FOUND: "there is nothing at this address; /docs.json lists what there is",
     HTTPStatus.METHOD_NOT_ALLOWED: "this address does not take this method",
@@ -116,12 +116,12 @@ class _ErrorShaper:
 
 def sentence_for(status: int, body: bytes) -> str:
     """Return what a caller may read of an error: its own words below 500, ours from there on."""
-    fixed = _SENTENCES.get(HTTPStatus(status), _FAILED if status >= 500 else "refused")
+    fixed = _SENTENCES.get(status, _FAILED if status >= 500 else "refused")
     if status >= 500:
         return fixed
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return fixed
     if isinstance(content, list) and len(content) == 1:  # BentoML wraps its errors so
         content = content[0]

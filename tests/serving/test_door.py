@@ -122,9 +122,7 @@ def test_other_scopes_pass_untouched():
     assert seen == [({"type": "lifespan"}, None, None)]
 
 
-@pytest.mark.parametrize(
-    "body", [b'{"error": "k: too large"}', b'[{"error": "k: too large"}]']
-)
+@pytest.mark.parametrize("body", [b'{"error": "k: too large"}', b'[{"error": "k: too large"}]'])
 def test_refusal_of_the_application_keeps_its_sentence(body: bytes):
     sent = knock(failing(422, body), chunked(b""))
     assert status_and_error(sent) == (422, "k: too large")
