@@ -51,4 +51,4 @@ def _by_category(items: pd.DataFrame, items_N: np.ndarray, largest: int) -> dict
     # Largest first, ties by name, so that the order never depends on chance.
     counts = pd.Series(category_N).value_counts().rename_axis("name").reset_index(name="rows")
     counts = counts.sort_values(["rows", "name"], ascending=[False, True])
-    return {f"category: {name}": category_N == name for name in counts["name"][:largest]}
+    return {f"category {name}": category_N == name for name in counts["name"][:largest]}

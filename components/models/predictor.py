@@ -45,11 +45,19 @@ class Predictor:
 
         A later rating of the same item replaces the earlier one.
         """
-        index = UNKNOWN if user_id is None else int(self.bundle.users.find([user_id])[0])
-        history = self.bundle.users.history(index)
-        if extra is not None and len(extra):
-            history = _append(history, extra)
-        return self._model.fold_users([(index, history)])
+        return self.fold_all([user_id], [extra])
+
+    def fold_all(
+        self, user_ids: Sequence[str | None], extras: Sequence[History | None] | None = None
+    ) -> Side:
+        """Return the sides of many users, each as `fold_user` makes it."""
+        book = self.bundle.users
+        indices = [UNKNOWN if user is None else int(book.find([user])[0]) for user in user_ids]
+        histories = [book.history(index) for index in indices]
+        for row, extra in enumerate(extras or ()):
+            if extra is not None and len(extra):
+                histories[row] = _append(histories[row], extra)
+        return self._model.fold_users(list(zip(indices, histories, strict=True)))
 
     def predict(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Floats:
         """Return the predicted rating of each (user, item) pair; unknown ids get the priors."""
@@ -91,6 +99,11 @@ class Predictor:
         """Return one user's predicted rating of every item of the catalogue, unclipped (I,)."""
         scores_I = self._items.vectors_BD @ user.vectors_BD[0]
         return scores_I + self._items.bias_B + user.bias_B[0] + np.float32(self._model.mean)
+
+    def score_users(self, users: Side) -> Floats:
+        """Return B users' predicted ratings of every item of the catalogue, unclipped (B, I)."""
+        scores_BI = users.vectors_BD @ self._items.vectors_BD.T
+        return scores_BI + self._items.bias_B + users.bias_B[:, None] + np.float32(self._model.mean)
 
     def rank(
         self, user: Side, k: int, exclude: Ints, allowed_I: Bools | None = None
