@@ -3,14 +3,21 @@
 import io
 import os
 import shutil
-from collections.abc import Callable
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 
+from components.child import supervised
 from components.settings import TELEMETRY_OFF
 
 os.environ.update(TELEMETRY_OFF)
