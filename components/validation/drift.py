@@ -1,0 +1,65 @@
+"""Drift: how far each batch lies from everything before it, feature by feature."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Reals = npt.NDArray[np.floating]
+
+_BINS = 10
+# Added to each bin's count, so that an empty bin is no infinity (Jeffreys' prior).
+_PSEUDO_COUNT = 0.5
+# A batch spans a shorter time than all before it, so how much each user rated always differs:
+# that is told, but not held against it.
+JUDGED = ("rating", "brightness", "contrast")
+COLUMNS = ("batch", "feature", "rows", "rows_before", "psi")
+
+
+def psi(expected: Reals, actual: Reals) -> float:
+    """Return the population stability index of two samples, 0 where they are distributed alike.
+
+    Σ (a − e) ln(a / e) over the shares a and e in bins: ten between the deciles of `expected`
+    (fewer where values repeat), and one on either side for what `expected` never held. See
+    Siddiqi (2006), "Credit Risk Scorecards". Values that are not finite are left out; an empty
+    sample on either side gives 0.
+    """
+    expected, actual = expected[np.isfinite(expected)], actual[np.isfinite(actual)]
+    if not len(expected) or not len(actual):
+        return 0.0
+    # A value that equals an edge belongs to its left: so the least value needs one just below it.
+    deciles = np.quantile(expected, np.linspace(0, 1, _BINS + 1), method="lower")
+    edges = np.unique([np.nextafter(deciles[0], -np.inf), *deciles])
+    e, a = _shares(expected, edges), _shares(actual, edges)
+    return float(np.sum((a - e) * np.log(a / e)))
+
+
+def _shares(values: Reals, edges: Reals) -> Reals:
+    bins = len(edges) + 1
+    counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=bins)
+    return (counts + _PSEUDO_COUNT) / (len(values) + _PSEUDO_COUNT * bins)
+
+
+def compare_batches(
+    ratings: pd.DataFrame, images: pd.DataFrame, batches: int, min_rows: int
+) -> pd.DataFrame:
+    """Return the PSI of each batch and feature that has `min_rows` rows there and before.
+
+    `ratings` has rating, user_id and batch; `images` brightness, contrast and batch; `batch` is
+    an ordinal below `batches`. The first batch has nothing before it, so it has no row.
+    """
+    users = ratings.groupby(["batch", "user_id"], as_index=False).size()
+    features = (
+        ("rating", ratings, "rating"),
+        ("ratings_per_user", users, "size"),
+        ("brightness", images, "brightness"),
+        ("contrast", images, "contrast"),
+    )
+    rows = []
+    for batch in range(1, batches):
+        for feature, frame, column in features:
+            values = frame[column].to_numpy(np.float64)
+            ordinals = frame["batch"].to_numpy(np.int64)
+            now, before = values[ordinals == batch], values[ordinals < batch]
+            if min(len(now), len(before)) >= min_rows:
+                rows.append((batch, feature, len(now), len(before), psi(before, now)))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
