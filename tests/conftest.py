@@ -38,6 +38,8 @@ def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from components.promotion.store import Store
 
     file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    # What a process leaves that was killed while it laid one down: it must not be in the way.
+    (file.parent / ".mlflow.db.tmp").write_bytes(b"half of a store")
     Store(f"sqlite:///{file}")
     return file
 
@@ -214,3 +216,68 @@ def _await_answer(server: "subprocess.Popen[bytes]", address: str, log: Path) ->
             if server.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the MLflow server did not start:\n{log.read_text()}")
             time.sleep(0.1)  # nothing to await: a port that does not listen tells nobody
+
+
+@pytest.fixture(scope="session")
+def make_trainable() -> Callable[..., None]:
+    return write_trainable
+
+
+def write_trainable(root: Path, *, users: int = 30, items: int = 24, seed: int = 0) -> None:
+    """Fill a workspace up to where `train` begins, with tastes that looks explain.
+
+    The last item has no image, the last three have no rating; the last tenth of the rows by time
+    is the test, the tenth before it is valid.
+    """
+    from safetensors.numpy import save_file
+
+    from components.files import write_json, write_parquet
+    from components.paths import Workspace
+
+    workspace = Workspace(root)
+    (root / ".dvc").mkdir(parents=True)
+    shutil.copyfile(Path(__file__).parents[1] / "params.yaml", workspace.params)
+    generator = np.random.default_rng(seed)
+    embeddings_IE = np.abs(generator.normal(0, 1, (items, 6))).astype(np.float32)
+    contents = [draw_picture(seed) for seed in range(items - 1)]
+    names = [sha256(content).hexdigest() for content in contents]
+    paths = [f"data/raw/batches/b/images/{name}.png" for name in names]
+    for path, content in zip(paths, contents, strict=True):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    ids = [f"i{row:03d}" for row in range(items)]
+    catalogue = pd.DataFrame(
+        {
+            "item_id": ids,
+            "images": [[name] for name in names] + [[]],
+            "title": [f"Print {row}" for row in range(items)],
+            "category": ["landscape", "portrait|night"] * (items // 2),
+        }
+    )
+    write_parquet(workspace.accepted / "items.parquet", catalogue)
+    order = np.argsort(names)
+    images = pd.DataFrame({"sha256": names, "path": paths}).iloc[order]
+    write_parquet(workspace.accepted / "images.parquet", images)
+    workspace.embeddings.mkdir(parents=True)
+    vectors = {"vectors": np.ascontiguousarray(embeddings_IE[order])}
+    save_file(vectors, workspace.embeddings / "vectors.safetensors")
+    write_parquet(workspace.embeddings / "images.parquet", images[["sha256"]])
+    write_json(workspace.embeddings / "encoder/encoder.json", {"name": "drawn"})
+    taste_UE = generator.normal(0, 0.5, (users, 6))
+    rated_UI = generator.random((users, items - 3)) < 0.6
+    user_N, item_N = np.nonzero(rated_UI)
+    liked_N = (taste_UE[user_N] * (embeddings_IE[item_N] - 0.8)).sum(1)
+    noise_N = generator.normal(0, 0.3, len(user_N))
+    ratings = pd.DataFrame(
+        {
+            "user_id": [f"u{user}" for user in user_N],
+            "item_id": [ids[item] for item in item_N],
+            "rating": np.clip(np.round(2 * (3.2 + liked_N + noise_N)) / 2, 0.5, 5),
+            "timestamp": 1_000_000 + generator.permutation(len(user_N)),
+        }
+    ).sort_values("timestamp", ignore_index=True)
+    write_parquet(workspace.accepted / "ratings.parquet", ratings.assign(batch=0))
+    train = ratings[: int(0.9 * len(ratings))]
+    train = train.assign(valid=np.arange(len(train)) >= int(0.8 * len(ratings)))
+    write_parquet(workspace.split / "train.parquet", train)
+    write_parquet(workspace.split / "test.parquet", ratings[len(train) :])

@@ -1,29 +1,20 @@
 """Tiny bundles of the biases family, whose predictions are simple sums, and places to log them."""
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
 
-from components.child import supervised
 from components.models.bundle import Bundle, save_bundle, seal_bundle
 from components.models.catalogue import Catalogue, UserBook
 from components.params import Gate
 from components.promotion.artifacts import Bundles
 from components.promotion.pyfunc import Logged, log_bundles
-from components.promotion.store import ENFORCED, Store
+from components.promotion.store import Store
 
 ITEMS = tuple(f"i{number}" for number in range(6))
 
@@ -100,51 +91,6 @@ class Place:
     uri: str
     model: str
     files: Callable[[str], Path]
-
-
-@pytest.fixture(scope="session")
-def mlflow_server(
-    mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Path]]:
-    """A real `mlflow server` on loopback: its address and where it keeps artifacts."""
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copyfile(mlflow_template, folder / "mlflow.db")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
-        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"),
-        *("--artifacts-destination", str(folder / "artifacts")),
-    ]
-    environment = {**os.environ, **ENFORCED, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            supervised(command),
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            _await_answer(server, f"http://127.0.0.1:{port}/health", folder / "log")
-            yield f"http://127.0.0.1:{port}", folder / "artifacts"
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(timeout=30)
-
-
-def _await_answer(server: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            if httpx.get(address, timeout=2).is_success:
-                return
-        except httpx.HTTPError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the MLflow server did not start:\n{log.read_text()}")
-            time.sleep(0.1)  # nothing to await: a port that does not listen tells nobody
 
 
 @pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.integration)])

