@@ -18,7 +18,7 @@ def serve_command(
     return [
         # BentoML takes the number of workers from the environment only.
         *("env", f"BENTOML_CONFIG_OPTIONS=services.{name}.workers={workers}"),
-        *(str(python or sys.executable), "-m", "bentoml", "serve", str(bento)),
+        *(str(python or sys.executable), "-m", "bentoml", "serve", str(bento.resolve())),
         *("--host", host, "--port", str(port)),
     ]
 
@@ -30,9 +30,13 @@ def serve_environment(bento: Path, home: Path | None = None) -> dict[str, str]:
     """
     return {
         **TELEMETRY_OFF,
-        "BENTOML_HOME": str(home or bento.with_name(f".{bento.name}.home")),
+        "BENTOML_HOME": str(home or _home_beside(bento.resolve())),
         # No folder but the Bento's own may lend it modules, and none may be written into it.
         "PYTHONSAFEPATH": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _home_beside(bento: Path) -> Path:
+    return bento.with_name(f".{bento.name}.home")

@@ -1,0 +1,203 @@
+"""Every address of a booted Bento, over real HTTP: good requests, bad ones, a refused release."""
+
+import io
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bentoml
+import httpx
+import pytest
+from PIL import Image
+
+from components.errors import ServiceError
+from components.packaging.booting import boot
+from components.packaging.release import BUNDLE
+
+pytestmark = pytest.mark.integration
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def url(bento: Path) -> Iterator[str]:
+    with boot(bento, ready_seconds=120) as running:
+        yield running.url
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        yield client
+
+
+def error_of(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert list(body) == ["error"]
+    assert "Traceback" not in body["error"]
+    assert "/" not in body["error"].replace("multipart/form-data", "").replace(
+        "application/json", ""
+    ).replace("text/plain", "").replace("/docs.json", "")
+    return str(body["error"])
+
+
+def test_health_and_metrics_answer(client: httpx.Client):
+    for path in ("/livez", "/healthz", "/readyz", "/metrics"):
+        assert client.get(path).status_code == 200
+
+
+def test_model_says_version_lineage_and_counts(client: httpx.Client, lineage: dict[str, str]):
+    model = client.get("/model").json()
+    assert model["model"] == {"version": "3", "lineage_id": lineage["lineage_id"]}
+    assert model["counts"]["items"] == 12
+    assert model["lineage"] == lineage
+
+
+def test_recommend_answers_known_cold_and_described_users(client: httpx.Client):
+    known = client.post("/recommend", json={"user_id": "u1", "k": 3}).json()
+    cold = client.post("/recommend", json={"user_id": "nobody", "k": 3}).json()
+    history = [{"item_id": "i11", "rating": 5}, {"item_id": "gone", "rating": 1}]
+    described = client.post("/recommend", json={"history": history, "k": 3}).json()
+    assert [answer["path"] for answer in (known, cold, described)] == [
+        "history",
+        "prior",
+        "history",
+    ]
+    assert len(known["items"]) == 3
+    assert described["unknown_items"] == ["gone"]
+    assert set(known["items"][0]) == {"item_id", "title", "category", "rating"}
+
+
+def test_similar_and_predictions_answer(client: httpx.Client):
+    look = client.post("/similar", json={"item_id": "i1", "k": 2}).json()
+    assert len(look["items"]) == 2
+    pairs = [{"user_id": "u1", "item_id": "i9"}, {"user_id": "x", "item_id": "y"}]
+    told = client.post("/predict_rating", json={"pairs": pairs}).json()
+    assert [rating["item_path"] for rating in told["ratings"]] == ["factors", "prior"]
+    assert (told["unknown_users"], told["unknown_items"]) == (["x"], ["y"])
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_pictures_of_each_format_are_recognised(client: httpx.Client, draw: Any, form: str):
+    buffer = io.BytesIO()
+    options = {"lossless": True} if form == "WEBP" else {"quality": 95} if form == "JPEG" else {}
+    Image.open(io.BytesIO(draw(4))).save(buffer, form, **options)
+    answer = client.post(
+        "/recommend_by_image", files={"image": buffer.getvalue()}, data={"user_id": "u1", "k": 2}
+    ).json()
+    assert answer["similar"][0]["item_id"] == "i4"
+    assert len(answer["items"]) == 2
+    assert answer["path"] == "history"
+
+
+def test_picture_is_rated_for_several_users(client: httpx.Client, draw: Any):
+    answer = client.post(
+        "/predict_rating_by_image", files={"image": draw(50)}, data={"user_ids": ["u1", "x"]}
+    ).json()
+    assert [rating["path"] for rating in answer["ratings"]] == ["history", "prior"]
+    assert answer["unknown_users"] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "sentence"),
+    [
+        (b"", 400, "empty"),
+        (b"{", 400, "Invalid JSON"),
+        (b"[" * 100_000, 400, "recursion"),
+        (b'{"k": 1e400}', 422, "k:"),
+        (b'{"k": 1' + b"0" * 4000 + b"}", 422, "k:"),
+        (b'{"k": 0}', 422, "k:"),
+        (b'{"history": [{"item_id": "i1", "rating": NaN}]}', 422, "history.0.rating"),
+        (b'{"history": [{"item_id": "i1", "rating": 9}]}', 422, "scale"),
+        (b'{"surprise": 1}', 422, "surprise"),
+        (b" " * (5 << 20), 413, "larger than 4 MiB"),
+    ],
+)
+def test_bad_json_is_refused_in_a_sentence(
+    client: httpx.Client, content: bytes, status: int, sentence: str
+):
+    answer = client.post("/recommend", content=content, headers=JSON)
+    assert sentence in error_of(answer, status)
+
+
+def test_unknown_item_address_and_method_are_refused(client: httpx.Client):
+    error_of(client.post("/similar", json={"item_id": "gone"}), 404)
+    error_of(client.post("/similar", json={"item_id": "i11"}), 422)
+    error_of(client.get("/nothing"), 404)
+    error_of(client.get("/recommend"), 405)
+    error_of(client.post("/recommend", content=b"k=1", headers={"content-type": "text/plain"}), 415)
+
+
+def test_pickle_is_refused(client: httpx.Client):
+    headers = {"content-type": "application/vnd.bentoml+pickle"}
+    assert client.post("/recommend", content=b"cos\nsystem", headers=headers).status_code == 415
+
+
+def test_bad_uploads_are_refused_in_a_sentence(client: httpx.Client, draw: Any):
+    def upload(content: bytes) -> httpx.Response:
+        return client.post("/recommend_by_image", files={"image": content})
+
+    bomb = io.BytesIO()
+    Image.new("1", (9000, 9000)).save(bomb, "PNG")
+    assert "damaged" in error_of(upload(draw(1)[:-40]), 422)
+    assert "empty" in error_of(upload(b""), 422)
+    assert "JPEG, PNG or WebP" in error_of(upload(b"GIF89a"), 422)
+    assert "megapixels" in error_of(upload(bomb.getvalue()), 422)
+    assert "larger than 16 MiB" in error_of(upload(b"\0" * (17 << 20)), 413)
+    assert "Field required" in error_of(
+        client.post("/recommend_by_image", files={"other": draw(1)}), 422
+    )
+    form = {"content-type": "multipart/form-data"}
+    assert "boundary" in error_of(
+        client.post("/recommend_by_image", content=b"?", headers=form), 400
+    )
+
+
+def test_address_in_the_place_of_a_picture_is_never_fetched(client: httpx.Client):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/picture.png"
+        answer = client.post(
+            "/recommend_by_image", data={"image": address}, files={"user_id": (None, "u1")}
+        )
+        assert "where a file belongs" in error_of(answer, 422)
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_documents_are_served(client: httpx.Client):
+    assert client.get("/docs.json").json()["openapi"] == "3.1.0"
+    assert client.get("/").status_code == 200
+
+
+def test_bentomls_own_client_covers_every_address(url: str, draw: Any, tmp_path: Path):
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(draw(4))
+    with bentoml.SyncHTTPClient(url) as client:
+        assert client.recommend({"user_id": "u1", "k": 2})["path"] == "history"
+        assert len(client.similar({"item_id": "i1", "k": 2})["items"]) == 2
+        pairs = [{"user_id": "u1", "item_id": "i9"}]
+        assert client.predict_rating({"pairs": pairs})["ratings"][0]["item_id"] == "i9"
+        look = client.recommend_by_image({"image": picture, "user_id": "u1", "k": 2})
+        assert look["similar"][0]["item_id"] == "i4"
+        told = client.predict_rating_by_image({"image": picture, "user_ids": ["u1"]})
+        assert told["ratings"][0]["user_id"] == "u1"
+        client._temp_dir.cleanup()  # the client leaves it to the garbage collector
+
+
+def test_tampered_release_is_alive_but_never_ready(bento: Path, tmp_path: Path):
+    copy = Path(shutil.copytree(bento, tmp_path / "copy"))
+    manifest = copy / BUNDLE / "golden" / "questions.json"
+    content = json.loads(manifest.read_text())
+    content["pairs"][0]["rating"] = 1.0
+    manifest.write_text(json.dumps(content))
+    with (
+        pytest.raises(ServiceError, match=r"questions\.json is changed"),
+        boot(copy, ready_seconds=120),
+    ):
+        raise AssertionError("the tampered release was ready")
