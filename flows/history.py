@@ -20,11 +20,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Point:
-    """One value of one metric at one step."""
+    """One value of one metric at one step; metrics of the training are named `phase/name`."""
 
     name: str
     step: int
     value: float
+
+    @property
+    def phase(self) -> str:
+        """The part of the name before the first slash."""
+        return self.name.partition("/")[0]
 
 
 class HistoryFile:

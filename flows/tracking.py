@@ -4,7 +4,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -100,18 +100,20 @@ class TrackedRun:
         self.log_history(read_table(path))
 
     @contextmanager
-    def tail_history(self, path: Path) -> Iterator[None]:
-        """Log the training history as it grows, while the block runs.
+    def tail_history(self, path: Path, phases: Collection[str] | None = None) -> Iterator[None]:
+        """Log the training history as it grows, while the block runs; of all phases or of some.
 
-        A store that does not answer is asked again a second later and must answer at the end.
-        Raises what went wrong last when the block has ended well.
+        A step that adds a phase to an older history names it: what stands beside it may be of
+        another training. A store that does not answer is asked again a second later, and must
+        answer at the end. Raises what went wrong last when the block has ended well.
         """
         history = HistoryFile(path)
         waiting: list[Point] = []
         ended = threading.Event()
 
         def drain() -> None:
-            waiting.extend(history.read())
+            points = history.read()
+            waiting.extend(p for p in points if phases is None or p.phase in phases)
             self.log_history(waiting)
             waiting.clear()
 

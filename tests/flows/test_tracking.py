@@ -171,6 +171,15 @@ def test_history_comes_while_training_runs(
         assert read_metric(run, "search/rmse") == [(1, 0.5)]
 
 
+def test_only_the_phases_asked_for_are_logged(open_here: Open, tmp_path: Path):
+    run, live = open_here(), tmp_path / "train.jsonl"
+    another = '{"phase": "search", "epoch": 1, "rmse": 0.5}\n'
+    live.write_text(another)
+    with run.tail_history(live, phases=("served",)):
+        live.write_text(another + '{"phase": "served", "epoch": 1, "train_rmse": 0.4}\n')
+    assert read_run(run).data.metrics == {"served/train_rmse": 0.4}
+
+
 def test_nan_in_the_history_is_raised_when_the_training_has_ended(open_here: Open, tmp_path: Path):
     live = tmp_path / "train.jsonl"
     with pytest.raises(DataError, match="search/rmse is nan"), open_here().tail_history(live):
