@@ -4,6 +4,7 @@ import datetime
 import html
 import itertools
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,17 @@ def render_page(outcome: Any) -> str:
     outcome.id = None
     outcome.meta = {k: v for k, v in outcome.meta.items() if k not in _OF_THIS_RUN}
     outcome.meta["run_id"] = RunIdentifier(run_name="validate", run_time=_NO_TIME)
-    page: str = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(outcome))
+    page: str = _view().render(ValidationResultsPageRenderer().render(outcome))
     numbers = itertools.count()
     names: dict[str, str] = {}
     page = _RANDOM_ID.sub(lambda found: names.setdefault(found[0], f"part-{next(numbers)}"), page)
     return _FETCHED.sub("", page).replace("</head>", f"{_STYLE}</head>", 1)
+
+
+@cache
+def _view() -> DefaultJinjaPageView:
+    # One for all pages: it compiles each template once.
+    return DefaultJinjaPageView()
 
 
 def write_docs(folder: Path, pages: dict[str, tuple[bool, int, str]], failures: list[str]) -> None:

@@ -56,12 +56,12 @@ class FactStore:
             return _frame([])
         return pd.concat(parts, ignore_index=True).drop_duplicates("sha256")
 
-    def append(self, rows: list[tuple[object, ...]]) -> pd.DataFrame:
-        """Add one part, whole or not at all, and return it."""
+    def append(self, rows: list[tuple[object, ...]]) -> None:
+        """Add one part, whole or not at all."""
+        if not rows:
+            return
         ordinal = max((int(path.stem) for path in self._parts()), default=-1) + 1
-        part = _frame(rows)
-        write_parquet(self.folder / f"{ordinal:06d}.parquet", part)
-        return part
+        write_parquet(self.folder / f"{ordinal:06d}.parquet", _frame(rows))
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.parquet"))
@@ -74,8 +74,7 @@ def gather_facts(store: FactStore, files: list[tuple[str, Path, bool]]) -> pd.Da
     is new in either sense are hashed; raises CorruptFileError naming the first whose bytes are
     not what its hash says.
     """
-    facts = store.read()
-    known = set(facts["sha256"])
+    known = set(store.read()["sha256"])
     work = []
     for sha256, path, is_verified in files:
         if sha256 not in known or not is_verified:
@@ -84,18 +83,16 @@ def gather_facts(store: FactStore, files: list[tuple[str, Path, bool]]) -> pd.Da
     log.info("image facts files=%s to_read=%s", len(files), len(work))
     measure = partial(_read_checked, store.max_megapixels)
     rows = map_ahead(measure, work, threads=count_cores(), ahead=_AHEAD)
-    parts = [facts]
     waiting: list[tuple[object, ...]] = []
     for row in track(rows, "check images", total=len(work)):
         if row is not None:
             waiting.append(row)
         if len(waiting) == _ROWS_A_PART:
-            parts.append(store.append(waiting))
+            store.append(waiting)
             waiting = []
-    if waiting:
-        parts.append(store.append(waiting))
-    filled = [part for part in parts if len(part)]
-    facts = pd.concat(filled, ignore_index=True) if filled else facts
+    store.append(waiting)
+    # Read back even when all is new, so that a column has the same type in every run.
+    facts = store.read()
     wanted = facts["sha256"].isin({sha256 for sha256, _, _ in files})
     return facts[wanted].sort_values("sha256", ignore_index=True)
 

@@ -6,6 +6,8 @@ that was accepted.
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from components.params import Params
@@ -117,8 +119,10 @@ def review(tables: Tables, facts: pd.DataFrame, batch_ids: list[str], params: Pa
     )
 
 
-def _mark_kept(judgement: Judgement) -> list[bool]:
-    return [row not in judgement.reasons for row in range(judgement.rows)]
+def _mark_kept(judgement: Judgement) -> npt.NDArray[np.bool_]:
+    kept = np.ones(judgement.rows, np.bool_)
+    kept[list(judgement.reasons)] = False
+    return kept
 
 
 def _accept_images(
@@ -152,4 +156,4 @@ def _refuse(
             f"{reason} ({detail})" if isinstance(detail, str) else reason
             for reason, detail in zip(reasons, told, strict=True)
         ]
-    return rows.iloc[places].assign(reason=pd.Series(reasons, dtype=object).to_numpy())
+    return rows.iloc[places].assign(reason=pd.array(reasons, dtype="string"))
