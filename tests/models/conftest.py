@@ -1,0 +1,38 @@
+"""A small bundle of each family, learnt in a small workspace."""
+
+from collections.abc import Callable
+
+import pytest
+
+from components.models.bundle import Bundle
+from components.models.catalogue import UserBook
+from components.params import load_params
+from components.paths import Workspace
+from components.training.inputs import read_catalogue, read_ratings, read_vectors
+from components.training.recipe import Recipe
+from components.training.step import make_bundle
+
+
+@pytest.fixture(scope="session")
+def learn(
+    tmp_path_factory: pytest.TempPathFactory, make_trainable: Callable[..., None]
+) -> Callable[[str], Bundle]:
+    """Return a function of a family's name; each is learnt once."""
+    root = tmp_path_factory.mktemp("families") / "here"
+    make_trainable(root)
+    workspace = Workspace(root)
+    catalogue = read_catalogue(workspace, read_vectors(workspace))
+    book = UserBook.from_ratings(read_ratings(workspace, split=True), catalogue)
+    params = load_params(workspace.params)
+    learnt: dict[str, Bundle] = {}
+
+    def learn(family: str) -> Bundle:
+        if family not in learnt:
+            small = {"family": family, "factors": 4, "image_factors": 3, "batches": 2}
+            chosen = params.model_copy(update={"train": params.train.model_copy(update=small)})
+            recipe = Recipe.of(chosen, catalogue, "cpu", root / family, root / "live.jsonl")
+            weights = recipe.learn("evaluation", book, 8)
+            learnt[family] = make_bundle(chosen, family, weights, catalogue, book, {}, {})
+        return learnt[family]
+
+    return learn
