@@ -1,10 +1,15 @@
-"""The BentoML service: which address answers with what, and what a worker does as it starts."""
+"""The BentoML service: which address answers with what, and what a worker does as it starts.
+
+BentoML imports this module in its process manager too, which answers nothing: so whatever needs
+pandas or torch is imported by the worker, as it starts.
+"""
 
 import asyncio
 import gc
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import bentoml
 from starlette.applications import Starlette
@@ -13,14 +18,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from components.errors import BeholderError, ImageError
-from components.models.catalogue import Floats
 from components.settings import Settings, load_settings
-from serving import answers
 from serving.endpoint import Endpoint
 from serving.inputs import form_input, json_input
 from serving.lifeline import follow
 from serving.refusal import ExpectedFilter, Refusal
-from serving.release import Release, find_release, open_release
 from serving.schemas import (
     PredictAnswer,
     PredictByImageAnswer,
@@ -34,6 +36,10 @@ from serving.schemas import (
     SimilarRequest,
 )
 
+if TYPE_CHECKING:
+    from components.models.catalogue import Floats
+    from serving.release import Release
+
 # A thread more would only contend with the other workers for the same cores.
 _THREADS = 1
 _TIMEOUT_SECONDS = 30
@@ -43,6 +49,8 @@ log = logging.getLogger(__name__)
 
 async def show_model(request: Request) -> Response:
     """Answer GET /model."""
+    from serving import answers
+
     release: Release | None = request.app.state.release
     if release is None:
         return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
@@ -87,6 +95,8 @@ class Beholder:
     @bentoml.api(route="/recommend", input_spec=json_input(RecommendRequest))
     async def recommend(self, request: RecommendRequest, /) -> RecommendAnswer:
         """The best items for a user, known or described by ratings; those rated are left out."""
+        from serving import answers
+
         return answers.recommend(self._ready(), request)
 
     @bentoml.api(route="/recommend_by_image", input_spec=form_input(RecommendByImageRequest))
@@ -94,6 +104,8 @@ class Beholder:
         self, request: RecommendByImageRequest, /
     ) -> RecommendByImageAnswer:
         """Items that look like a picture, and those of them that the user would like best."""
+        from serving import answers
+
         release = self._ready()
         return answers.recommend_by_image(
             release,
@@ -106,11 +118,15 @@ class Beholder:
     @bentoml.api(route="/similar", input_spec=json_input(SimilarRequest))
     async def similar(self, request: SimilarRequest, /) -> SimilarAnswer:
         """The items that look most like an item."""
+        from serving import answers
+
         return answers.similar(self._ready(), request)
 
     @bentoml.api(route="/predict_rating", input_spec=json_input(PredictRequest))
     async def predict_rating(self, request: PredictRequest, /) -> PredictAnswer:
         """How users would rate items, a pair each."""
+        from serving import answers
+
         return answers.predict_rating(self._ready(), request)
 
     @bentoml.api(route="/predict_rating_by_image", input_spec=form_input(PredictByImageRequest))
@@ -118,16 +134,18 @@ class Beholder:
         self, request: PredictByImageRequest, /
     ) -> PredictByImageAnswer:
         """How users would rate a picture that the model has never seen."""
+        from serving import answers
+
         release = self._ready()
         embedding_E = await self._look(release, request.image)
         return answers.predict_rating_by_image(release, embedding_E, request.user_ids)
 
-    def _ready(self) -> Release:
+    def _ready(self) -> "Release":
         if self._release is None:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready")
         return self._release
 
-    async def _look(self, release: Release, content: bytes) -> Floats:
+    async def _look(self, release: "Release", content: bytes) -> "Floats":
         """Decode and encode an upload beside the event loop, one after the other."""
         loop = asyncio.get_running_loop()
         try:
@@ -136,11 +154,13 @@ class Beholder:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"image: {error}") from None
 
 
-def _open(settings: Settings) -> Release | None:
+def _open(settings: Settings) -> "Release | None":
     """Return the release, or None when it must not answer: the log says why, /readyz says no."""
     import torch
 
     from components.devices import pick_device
+    from serving import answers  # noqa: F401 - so that no request waits for it
+    from serving.release import find_release, open_release
 
     device = pick_device(settings)
     torch.set_num_threads(settings.threads or _THREADS)

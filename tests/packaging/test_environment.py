@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from components.packaging.trial import run_trial
@@ -17,7 +18,9 @@ UNWANTED = [
 ]
 
 
-def test_bento_passes_its_trial_where_only_its_requirements_are(bento: Path, tmp_path: Path):
+def test_bento_passes_its_trial_where_only_its_requirements_are(
+    bento: Path, lineage: dict[str, str], tmp_path: Path
+):
     uv = [sys.executable, "-m", "uv"]
     place = tmp_path / "environment"
     python = place / "bin" / "python"
@@ -27,7 +30,9 @@ def test_bento_passes_its_trial_where_only_its_requirements_are(bento: Path, tmp
         [*uv, "pip", "install", "-q", "--python", str(python), "-r", str(requirements)], check=True
     )
     look = f"import importlib.util as u; print([m for m in {UNWANTED} if u.find_spec(m)])"
-    found = subprocess.run([str(python), "-P", "-c", look], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [str(python), "-P", "-c", look], capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip() == "[]"
     trial = Trial(
         tolerance=1e-4,
@@ -39,3 +44,17 @@ def test_bento_passes_its_trial_where_only_its_requirements_are(bento: Path, tmp
     report = run_trial(bento, trial, python=python)
     assert report.reasons == ()
     assert report.passed
+    assert (report.version, report.lineage_id) == (lineage["version"], lineage["lineage_id"])
+    assert report.questions == 17
+    assert report.max_difference <= trial.tolerance
+    assert 0 < report.latency.p50 <= report.latency.p99
+    assert 0 < report.image_latency.p50 <= report.image_latency.p99
+    assert report.memory_mb > 100
+    assert not [child for child in psutil.Process().children(recursive=True) if _serves(child)]
+
+
+def _serves(process: psutil.Process) -> bool:
+    try:
+        return "bentoml" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
