@@ -27,9 +27,13 @@ _RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 # Styles, scripts and pictures that the pages would fetch; and the time in a picture's address.
 _FETCHED = re.compile(
     r"<link\b[^>]*https?://[^>]*>|<img\b[^>]*https?://[^>]*>"
-    r"|<script\b[^>]*\bsrc=\"https?://[^>]*>\s*</script>|url\('https?://[^']*'\)[^;]*",
+    r"|<script\b[^>]*\bsrc=\"https?://[^>]*>\s*</script>|url\('https?://[^']*'\)[^;]*"
+    r"|<footer>.*?</footer>",
     re.DOTALL,
 )
+# Pages of a site with more folders than ours.
+_ELSEWHERE = re.compile(r'href="(?:\.\./)+[^"]*"')
+_TIME_IN_PATH, _TIME_IN_TABLE = " / 1970-01-01T00:00:00.000000Z", "1970-01-01T00:00:00Z"
 _STYLE = """<style>
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 0 2rem; }
 table { border-collapse: collapse; margin: .5rem 0; }
@@ -37,9 +41,12 @@ td, th { border: 1px solid #ddd; padding: .3rem .6rem; text-align: left; vertica
 .badge, code { background: #eee; border-radius: .2rem; padding: 0 .3rem; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; }
 .navbar, .ge-breadcrumbs { position: static; }
-.modal, .fa, [data-toggle=collapse] { display: none; }
+.modal, [data-toggle=collapse] { display: none; }
 .collapse { display: block; }
 .container, .container-fluid { padding-top: 0; max-width: none; }
+.fa-check-circle::before { content: "✓"; color: #070; }
+.fa-times::before { content: "✗"; color: #b00; }
+.fa-exclamation-triangle::before { content: "!"; color: #a60; }
 .failed { color: #b00; }
 </style>"""
 
@@ -53,7 +60,9 @@ def render_page(outcome: Any) -> str:
     numbers = itertools.count()
     names: dict[str, str] = {}
     page = _RANDOM_ID.sub(lambda found: names.setdefault(found[0], f"part-{next(numbers)}"), page)
-    return _FETCHED.sub("", page).replace("</head>", f"{_STYLE}</head>", 1)
+    page = page.replace(_TIME_IN_PATH, "").replace(_TIME_IN_TABLE, "not kept")
+    page = _ELSEWHERE.sub('href="index.html"', _FETCHED.sub("", page))
+    return page.replace("</head>", f"{_STYLE}</head>", 1)
 
 
 @cache

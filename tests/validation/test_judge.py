@@ -66,6 +66,8 @@ def test_docs_are_readable_offline(tmp_path: Path) -> None:
     page = (tmp_path / "the_suite.html").read_text()
     for tag in ("<link", "<img", "src="):
         assert not [part for part in page.split(tag)[1:] if "http" in part.split(">")[0]]
+    assert "1970" not in page
+    assert 'href="../' not in page
     assert "values must never be null" in page
     index = (tmp_path / "index.html").read_text()
     assert 'href="the_suite.html"' in index
