@@ -39,7 +39,8 @@ def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     # What a process leaves that was killed while it laid one down: it must not be in the way.
-    (file.parent / ".mlflow.db.tmp").write_bytes(b"half of a store")
+    for leftover in (".mlflow.db.tmp", ".mlflow.db.tmp-journal"):
+        (file.parent / leftover).write_bytes(b"half of a store")
     Store(f"sqlite:///{file}")
     return file
 

@@ -47,18 +47,24 @@ def log_bundles(store: Store, run_id: str, bundles: Bundles, tags: Mapping[str, 
     digest = bundles.verify()
     run = store.ask("find the run", lambda client: client.get_run(run_id))
     experiment_id = run.info.experiment_id
-    for found in _find(store, experiment_id, digest):
-        if _is_complete(store, found, digest):
-            log.info("model logged already model_id=%s digest=%s", found.model_id, digest)
-            return Logged(found.model_id, found.source_run_id, found.artifact_location, digest)
-    model = _open(store, experiment_id, run_id, digest, tags)
-    _upload(store, model, bundles)
-    store.ask(
-        "finish the model", lambda client: client.finalize_logged_model(model.model_id, "READY")
-    )
-    _link(store, run_id, model.model_id)
+    model = _find_complete(store, experiment_id, digest)
+    if model is None:
+        model = _open(store, experiment_id, run_id, digest, tags)
+        model_id = model.model_id
+        _upload(store, model, bundles)
+        store.ask(
+            "finish the model", lambda client: client.finalize_logged_model(model_id, "READY")
+        )
+    outputs = run.outputs.model_outputs if run.outputs else []
+    if model.model_id not in {output.model_id for output in outputs}:
+        _link(store, run_id, model.model_id)
     log.info("model logged model_id=%s digest=%s", model.model_id, digest)
-    return Logged(model.model_id, run_id, model.artifact_location, digest)
+    return Logged(model.model_id, model.source_run_id, model.artifact_location, digest)
+
+
+def _find_complete(store: Store, experiment_id: str, digest: str) -> "LoggedModel | None":
+    found = _find(store, experiment_id, digest)
+    return next((model for model in found if _is_complete(store, model, digest)), None)
 
 
 def _find(store: Store, experiment_id: str, digest: str) -> "list[LoggedModel]":

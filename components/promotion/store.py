@@ -65,6 +65,8 @@ class Store:
     @property
     def name(self) -> str:
         """The address as it may be shown: without credentials."""
+        if self.file is not None:
+            return self.uri
         parts = urlsplit(self.uri)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -164,7 +166,10 @@ def _lay_down(file: Path) -> None:
 
         log.info("mlflow store laid down file=%s", file)
         beside = file.with_name(f".{file.name}.tmp")
-        beside.unlink(missing_ok=True)
+        for leftover in file.parent.glob(
+            f"{beside.name}*"
+        ):  # its journal too, which would be played
+            leftover.unlink()
         store = SqlAlchemyStore(f"{_SQLITE}{beside}", str(file.parent / ARTIFACT_FOLDER))
         store.engine.dispose()
         beside.rename(file)

@@ -148,6 +148,7 @@ def test_digest_covers_both_bundles(two_bundles, make_bundle):
 def test_model_is_an_output_of_its_run(sqlite_place, two_bundles, open_run):
     store, run = Store(sqlite_place.uri), open_run(sqlite_place)
     logged = log_bundles(store, run, two_bundles, {"beholder.lineage_id": "0123"})
+    log_bundles(store, run, two_bundles, {})
     outputs = store.client.get_run(run).outputs.model_outputs
     assert [output.model_id for output in outputs] == [logged.model_id]
     assert store.client.get_logged_model(logged.model_id).tags["beholder.lineage_id"] == "0123"

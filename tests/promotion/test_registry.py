@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,18 @@ def flip_byte(path: Path) -> None:
 
 def find_weights(place, location: str, bundle: str = "served") -> Path:
     return place.files(location) / "artifacts" / bundle / "weights.safetensors"
+
+
+def test_no_other_module_asks_mlflow_for_versions_or_aliases():
+    root = Path(__file__).parents[2]
+    call = re.compile(r"\.\w*(model_version|registered_model)\w*\(")
+    asking = {
+        path.relative_to(root).as_posix()
+        for folder in ("components", "flows", "serving")
+        for path in (root / folder).rglob("*.py")
+        if call.search(path.read_text())
+    }
+    assert asking == {"components/promotion/registry.py"}
 
 
 # Registering
