@@ -254,8 +254,7 @@ def _grow(before: World, items: int, users: int, days: int) -> World:
 def _visit(world: World, begins: int, ratings: int) -> pd.DataFrame:
     """Return the ratings of a season with the true expectation of each, by time."""
     rng = _stream(world, _FOR_VISITS, world.season)
-    shares_U = world.activity_U / world.activity_U.sum()
-    counts_U = rng.multinomial(ratings, shares_U)
+    counts_U = _share_out(ratings, world.activity_U, _count_free(world, begins), rng)
     rows = []
     for user, count in enumerate(counts_U):
         rows += _visits_of(world, user, int(count), begins, rng)
@@ -277,6 +276,29 @@ def _visit(world: World, begins: int, ratings: int) -> pd.DataFrame:
     return table.sort_values(["timestamp", "user_id", "item_id"]).reset_index(drop=True)
 
 
+def _count_free(world: World, begins: int) -> Ints:
+    """Return for each visitor how many prints there are to rate from the season's first second."""
+    is_open_I = (world.popularity_I > 0) & (world.released_I <= begins)
+    free_U = np.full(len(world.biases_U), is_open_I.sum(), dtype=np.int64)
+    for user, item in world.rated:
+        free_U[user] -= is_open_I[item]
+    return free_U
+
+
+def _share_out(ratings: int, activity_U: Floats, free_U: Ints, rng: np.random.Generator) -> Ints:
+    """Draw how many ratings each visitor gives: by activity, and no more than are free."""
+    if ratings > free_U.sum():
+        raise DataError(
+            f"demo: {ratings:,} ratings are wanted, {len(free_U)} visitors have {free_U.sum():,} "
+            "pairs left to rate; ask for more prints, more visitors or fewer ratings"
+        )
+    counts_U = np.zeros(len(free_U), dtype=np.int64)
+    while (left := ratings - int(counts_U.sum())) > 0:
+        weights_U = activity_U * (counts_U < free_U)
+        counts_U = np.minimum(counts_U + rng.multinomial(left, weights_U / weights_U.sum()), free_U)
+    return counts_U
+
+
 def _visits_of(
     world: World, user: int, count: int, begins: int, rng: np.random.Generator
 ) -> list[tuple[int, int, int]]:
@@ -291,11 +313,6 @@ def _visits_of(
         fresh_I = np.where(age_I < _NEW_FOR_DAYS * _DAY, _NEW_BOOST, 1.0)
         weights_I = world.popularity_I * fresh_I * (age_I >= 0) * is_free_I
         total = np.cumsum(weights_I)
-        if total[-1] == 0:
-            raise DataError(
-                f"demo: a visitor has rated all {len(world.looks)} prints there are; "
-                "ask for more prints, more visitors or fewer ratings"
-            )
         item = int(np.searchsorted(total, rng.random() * total[-1], side="right"))
         is_free_I[item] = False
         visits.append((user, item, int(second)))

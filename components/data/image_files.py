@@ -66,6 +66,8 @@ class ImageFolder:
         the base name of one file anywhere in the folder. Raises UnfitImageError.
         """
         parts = PurePosixPath(name).parts
+        if not parts:
+            raise UnfitImageError("does not exist in the image folder")
         if "\0" in name or ".." in parts or ".." in PureWindowsPath(name).parts:
             raise UnfitImageError("leads out of the image folder")
         if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive:
@@ -76,7 +78,7 @@ class ImageFolder:
         for path in tried:
             if os.path.lexists(self.root / path):
                 return path
-        same = self._by_base_name.get(parts[-1] if parts else "", [])
+        same = self._by_base_name.get(parts[-1], [])
         if len(same) > 1:
             raise UnfitImageError(f"names {len(same)} files ({same[0]}, {same[1]})")
         if not same:

@@ -1,5 +1,6 @@
 """Tables at the door: CSV or Parquet in, canonical rows and refused ones out."""
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,19 +67,17 @@ def _read_csv(path: Path, table: str) -> tuple[pd.DataFrame, list[Refusal]]:
         refusals.append(Refusal(table, row.number - 1, "", _shown(row.text), f"has {cells}"))
         return "skip"
 
-    csv = pyarrow.csv
-    parsing = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse)
+    arrow = pyarrow.csv
     try:
-        with csv.open_csv(path, parse_options=parsing) as reader:
-            names = reader.schema.names
-        refusals.clear()
-        rows = csv.read_csv(
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = next(csv.reader(file), [])
+        rows = arrow.read_csv(
             path,
-            read_options=csv.ReadOptions(use_threads=False),
-            parse_options=parsing,
-            convert_options=csv.ConvertOptions(column_types={name: pa.string() for name in names}),
+            read_options=arrow.ReadOptions(use_threads=False),
+            parse_options=arrow.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
+            convert_options=arrow.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: {path} cannot be read as CSV in UTF-8: {error}") from error
     total = rows.num_rows + len(refusals)
     numbers = np.setdiff1d(np.arange(1, total + 1), [refusal.row for refusal in refusals])
@@ -214,7 +213,7 @@ def _image_names(frame: pd.DataFrame) -> list[list[str]]:
 
 
 def _numbers(column: "pd.Series[Any]") -> "np.ndarray[Any, np.dtype[np.float64]]":
-    return pd.to_numeric(pd.Series(_strip(column)), errors="coerce").to_numpy(np.float64)
+    return pd.to_numeric(pd.Series(_strip(column)), errors="coerce").to_numpy(np.float64, copy=True)
 
 
 def _seconds(column: "pd.Series[Any]") -> "np.ndarray[Any, np.dtype[np.float64]]":

@@ -52,19 +52,25 @@ def store_batch(workspace: Workspace, batch: Batch) -> None:
         _check_objects(workspace, batch, remote / "files/md5")
 
 
-def fetch_batch(workspace: Workspace, batch_id: str) -> None:
-    """Bring a listed batch's folder back from cache or remote where it is missing, and check it.
+def fetch_batch(workspace: Workspace, batch_id: str) -> bool:
+    """Bring a listed batch back where its folder is missing or damaged; return whether it was.
 
-    Raises DataError if no such batch is listed, CorruptFileError or WorkspaceError as above.
+    What is damaged in the cache goes first, for DVC would hand it out again. Raises DataError if
+    no such batch is listed, CorruptFileError or WorkspaceError as above.
     """
     batch = next((batch for batch in read_batches(workspace) if batch.id == batch_id), None)
     if batch is None:
         raise DataError(f"no batch {batch_id!r} in {workspace.batch_list}; 'git pull' may bring it")
-    if not batch_folder(workspace, batch.id).is_dir():
-        log.info("fetching batch batch=%s", batch.id)
-        _run(workspace, batch, "pull", f"{_target(workspace, batch.id)}.dvc")
-    _check_objects(workspace, batch, _cache(workspace), is_whole=False)
+    if is_batch_intact(workspace, batch):
+        return False
+    log.info("fetching batch batch=%s", batch.id)
+    for bad in list(_find_bad(workspace, batch, _cache(workspace))):
+        log.warning("dropping a bad object path=%s file=%s state=%s", bad.path, bad.name, bad.state)
+        bad.path.unlink(missing_ok=True)
+    shutil.rmtree(batch_folder(workspace, batch.id), ignore_errors=True)
+    _run(workspace, batch, "pull", f"{_target(workspace, batch.id)}.dvc")
     verify_batch(workspace, batch)
+    return True
 
 
 def is_batch_intact(workspace: Workspace, batch: Batch) -> bool:
@@ -113,17 +119,19 @@ def _cache(workspace: Workspace) -> Path:
 
 
 def _run(workspace: Workspace, batch: Batch, command: str, *arguments: str) -> None:
-    """Run a DVC command quietly; raise by what its failure means."""
-    run = run_dvc(workspace, command, "--quiet", *arguments, check=False)
+    """Run a DVC command; raise by what its failure means."""
+    # Quiet, `status` says by its exit code whether all is well; the others would hide the reason.
+    quiet = ("--quiet",) if command == "status" else ()
+    run = run_dvc(workspace, command, *quiet, *arguments, check=False)
     if run.returncode == 0:
         return
     _raise_if_full(workspace, batch, run)
-    if command in {"status", "pull"}:  # a full disk or a flipped byte shows here first
-        remote = local_remote(workspace)
-        if remote is not None and (command == "pull" or "--cloud" in arguments):
-            _check_objects(workspace, batch, remote / "files/md5")
-        elif command == "status":
-            _check_objects(workspace, batch, _cache(workspace))
+    # DVC says of a missing or flipped object at most that something failed: find it ourselves.
+    remote = local_remote(workspace)
+    if remote is not None and (command == "pull" or "--cloud" in arguments):
+        _check_objects(workspace, batch, remote / "files/md5")
+    elif command == "status":
+        _check_objects(workspace, batch, _cache(workspace))
     said = run.text.strip().splitlines()
     raise WorkspaceError(
         f"'dvc {command} {' '.join(arguments)}' failed in {workspace.root}: "
@@ -147,38 +155,45 @@ def _raise_if_full(workspace: Workspace, batch: Batch, run: DvcRun) -> None:
     )
 
 
-def _check_objects(
-    workspace: Workspace, batch: Batch, store: Path, *, is_whole: bool = True
-) -> None:
-    """Re-hash a batch's objects in a store; raise CorruptFileError for the first bad one.
-
-    With `is_whole` a missing object is a bad one.
-    """
-    bad = next(_find_bad(workspace, batch, store, is_whole=is_whole), None)
+def _check_objects(workspace: Workspace, batch: Batch, store: Path) -> None:
+    """Re-hash a batch's objects in a store; raise CorruptFileError for the first bad one."""
+    bad = next(_find_bad(workspace, batch, store), None)
     if bad is None:
         return
     target = _target(workspace, batch.id)
     if store == _cache(workspace):
-        mend = f"'rm -rf {bad.path} {workspace.root / target}' and 'dvc pull {target}.dvc'"
+        mend = f"'rm -rf {bad.path} {workspace.root / target}', then ingest the same files again"
     else:
-        mend = f"'rm -f {bad.path}' and 'dvc push {target}.dvc' where the batch is whole"
+        # While the list of files is there, DVC takes all that it names for pushed.
+        paths = dict.fromkeys([bad.path, _object(store, _read_top(workspace, batch))])
+        remove = " ".join(str(path) for path in paths)
+        mend = f"'rm -f {remove}', then 'dvc push {target}.dvc' where the batch is whole"
     raise CorruptFileError(
         f"batch {batch.id}: the DVC object {bad.path} ({bad.name}) is {bad.state}; run {mend}"
     )
 
 
-def _find_bad(
-    workspace: Workspace, batch: Batch, store: Path, *, is_whole: bool
-) -> Iterator[BadObject]:
-    listing = yaml.safe_load((workspace.root / f"{_target(workspace, batch.id)}.dvc").read_text())
-    top: str = listing["outs"][0]["md5"]
+def _find_bad(workspace: Workspace, batch: Batch, store: Path) -> Iterator[BadObject]:
+    """Yield the objects of a batch that a store lacks, or holds with other bytes."""
+    top = _read_top(workspace, batch)
     for md5, name in [(top, "the list of its files"), *_members(workspace, store, top)]:
         path = _object(store, md5)
         if not path.is_file():
-            if is_whole:
-                yield BadObject(path, name, "missing")
+            yield BadObject(path, name, "missing")
         elif _md5(path) != md5.removesuffix(".dir"):
             yield BadObject(path, name, "corrupt")
+
+
+def _read_top(workspace: Workspace, batch: Batch) -> str:
+    """Return the md5, as its .dvc file has it, of the list of a batch's files."""
+    path = workspace.root / f"{_target(workspace, batch.id)}.dvc"
+    try:
+        return str(yaml.safe_load(path.read_text())["outs"][0]["md5"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise CorruptFileError(
+            f"batch {batch.id}: {path} is missing or no DVC file; restore it with "
+            f"'git checkout {path}', or ingest the same files again"
+        ) from error
 
 
 def _members(workspace: Workspace, store: Path, top: str) -> list[tuple[str, str]]:
