@@ -91,8 +91,10 @@ def show_steps() -> Iterator[StepConsole]:
     for logger in loggers:
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
+        logger.propagate = False
     try:
         yield handler
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
+            logger.propagate = True

@@ -28,7 +28,7 @@ def run_demo(folder: Path) -> None:
 
     Safe to repeat: what is up to date is left alone.
     """
-    from flows.retraining import connect_prefect, run_retrain
+    from flows.retraining import connect_prefect, print_outcome, run_retrain
 
     with show_steps() as shown:
         workspace = _prepare(folder)
@@ -40,7 +40,7 @@ def run_demo(folder: Path) -> None:
         with step("mlflow") as now:
             mlflow = now.note = _show_runs(workspace)
     console = shown.console
-    console.print(f"\n[bold]{outcome.decision}[/]  {'; '.join(outcome.reasons)}")
+    print_outcome(console, outcome)
     _print_scores(console, workspace, drawn)
     _print_answer(console, workspace, endpoint)
     _print_places(console, workspace, folder, endpoint, mlflow, prefect)
@@ -129,7 +129,7 @@ def _print_answer(console: Console, workspace: Workspace, endpoint: str) -> None
     if answer.is_error:
         raise BeholderError(f"{endpoint}/recommend answered {answer.status_code}: {answer.text}")
     body = answer.json()
-    console.print(f"\n[bold]what user {user} would like[/]  by version {body['version']}")
+    console.print(f"\n[bold]what user {user} would like[/]  by version {body['model']['version']}")
     for item in body["items"]:
         console.print(
             f"  {item['rating']:.2f}  {item['title']}  [dim]{item['category']}, "

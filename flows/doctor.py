@@ -117,10 +117,11 @@ def _check_remote(workspace: Workspace) -> Finding:
     listed = run_dvc(workspace, "remote", "list").lines
     if not listed:
         return Finding("remote", "wrong", "none", "dvc remote add -d storage ADDRESS")
+    address = listed[0].removesuffix("(default)").split("\t")[-1].strip()
     stored = run_dvc(workspace, "status", "--cloud", "--quiet", check=False)
     if stored.returncode:
-        return Finding("remote", "warning", f"not all is in {listed[0].split()[-1]}", "dvc push")
-    return _say("remote", listed[0].split()[-1])
+        return Finding("remote", "warning", f"not all is in {address}", "dvc push")
+    return _say("remote", address)
 
 
 def _check_disk(workspace: Workspace) -> Finding:

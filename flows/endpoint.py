@@ -61,6 +61,6 @@ def answering_version(url: str) -> str | None:
     """Return which version answers at an address, None if nothing does."""
     try:
         answer = httpx.get(f"{url}/model", timeout=5)
-        return str(answer.raise_for_status().json()["version"])
+        return str(answer.raise_for_status().json()["model"]["version"])
     except (httpx.HTTPError, ValueError, KeyError):
         return None

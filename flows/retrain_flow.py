@@ -134,7 +134,11 @@ def _follow(
         lambda made: f"version {made.number}, lineage {lineage.lineage_id}",
     )
     champion = releases.find_champion(workspace)
-    bento = _call("package", lambda: releases.fetch_bento(workspace, version), str)
+    bento = _call(
+        "package",
+        lambda: releases.fetch_bento(workspace, version),
+        lambda folder: f"Bento in {folder.relative_to(workspace.root)}",
+    )
     trial = _call(
         "trial", lambda: candidate.try_bento(workspace, version, bento, params), _describe_trial
     )

@@ -32,22 +32,28 @@ def retrain_and_show(workspace: Workspace, reason: str = "by hand") -> "Outcome"
     with show_steps() as shown:
         connect_prefect(workspace)
         outcome = run_retrain(workspace, reason)
-    _print_outcome(shown.console, outcome)
+    print_outcome(shown.console, outcome)
     return outcome
 
 
 def run_retrain(workspace: Workspace, reason: str) -> "Outcome":
-    """Run the flow in this process; raise BeholderError with its own message if it failed."""
+    """Run the flow in this process; raise BeholderError with its own message if it failed.
+
+    What was no expected failure is raised as it was, with its traceback: it is a bug.
+    """
     from prefect.client.schemas.objects import State
+    from prefect.exceptions import FailedRun
 
     from flows.retrain_flow import Outcome, retrain
 
     quiet_root_logger()
     state: State[Any] = retrain(str(workspace.root), reason, return_state=True)
-    if not state.is_completed():
-        raise BeholderError(state.message or f"the run ended as {state.name}")
-    ended: dict[str, Any] = state.result()
-    return Outcome(**ended)
+    ended: Any = state.result(raise_on_failure=False)
+    if state.is_completed():
+        return Outcome(**ended)
+    if isinstance(ended, Exception) and not isinstance(ended, FailedRun):
+        raise ended
+    raise BeholderError(state.message or f"the run ended as {state.name}")
 
 
 def connect_prefect(workspace: Workspace) -> str:
@@ -78,7 +84,8 @@ def quiet_root_logger() -> None:
                 logger.removeHandler(handler)
 
 
-def _print_outcome(console: Console, outcome: "Outcome") -> None:
+def print_outcome(console: Console, outcome: "Outcome") -> None:
+    """Print the decision, and a line for each of its reasons."""
     version = "" if outcome.version is None else f"version {outcome.version} "
     console.print(f"\n{version}{_SIGNS[outcome.decision]}")
     for reason in outcome.reasons:

@@ -1,6 +1,5 @@
 """One line on what each stage made, read from its own report."""
 
-from collections.abc import Callable
 from typing import Any
 
 from components.files import read_json
@@ -21,28 +20,31 @@ def read_note(workspace: Workspace, stage: str) -> str:
     return describe(report)
 
 
-_Describe = Callable[[dict[str, Any]], str]
-
-
 def _describe_validation(report: dict[str, Any]) -> str:
-    return str(report)
+    parts = []
+    for table in ("ratings", "items", "images"):
+        counts = report[table]
+        refused = f" ({counts['refused']:,} refused)" if counts["refused"] else ""
+        parts.append(f"{counts['accepted']:,} {table}{refused}")
+    return ", ".join(parts)
 
 
 def _describe_split(report: dict[str, Any]) -> str:
-    return str(report)
+    return f"{report['strategy']}: {report['train']:,} to learn from, {report['test']:,} to test on"
 
 
 def _describe_embeddings(report: dict[str, Any]) -> str:
-    return str(report)
+    return f"{report['images']:,} images by {report['encoder']['name']}"
 
 
 def _describe_training(report: dict[str, Any]) -> str:
-    return str(report)
+    return f"{report['family']}, {report['epochs']} epochs"
 
 
 def _describe_evaluation(report: dict[str, Any]) -> str:
-    return str(report)
+    static = report["static"]
+    return f"RMSE {static['rmse']:.4f} ({static['rmse_low']:.4f} to {static['rmse_high']:.4f})"
 
 
 def _describe_refit(report: dict[str, Any]) -> str:
-    return str(report)
+    return f"on all {report['rows']:,} ratings"

@@ -73,17 +73,19 @@ def read_comparison(version: Version) -> Comparison:
 
 def score_table(comparison: Comparison) -> Table:
     """Return the table of a candidate's RMSE, with its interval by users, beside the ladder's."""
-    table = Table(box=None, pad_edge=True, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column(f"{'':9}RMSE, {comparison.rows:,} test rows of {comparison.users:,} users")
-    for column in ("RMSE", f"{comparison.level:.0%} interval", "difference"):
-        table.add_column(column, justify="right")
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(" " * 9 + "model")
+    for column in ("RMSE", f"{comparison.level:.0%} interval", "candidate's gain"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, rmse, difference in _scores(comparison):
         table.add_row(
             f"{'':9}{name}",
             f"{rmse.value:.4f}",
             f"{rmse.low:.4f} – {rmse.high:.4f}",
-            "" if difference is None else f"{difference.value:+.4f}",
+            "" if difference is None else f"{-difference.value:+.4f}",
         )
+    table.caption = f"         {comparison.rows:,} test rows of {comparison.users:,} users, static"
+    table.caption_justify = "left"
     return table
 
 

@@ -141,8 +141,8 @@ def test_endpoint_answers_with_the_champion(trained: Place) -> None:
     trained.run("serve", "--background")
     url = f"http://127.0.0.1:{trained.ports()['endpoint']}"
     body = httpx.post(f"{url}/recommend", json={"user_id": "nobody", "k": 3}, timeout=30).json()
-    assert body["version"] == "1"
-    assert body["lineage_id"] == champion(trained).tags["beholder.lineage_id"]
+    assert body["model"]["version"] == "1"
+    assert body["model"]["lineage_id"] == champion(trained).tags["beholder.lineage_id"]
     assert len(body["items"]) == 3
     assert "endpoint" in trained.run("status").stdout
 
@@ -178,7 +178,7 @@ def test_worse_candidate_is_registered_and_refused(trained: Place) -> None:
     assert "worse" in worse.verdict.reasons[0]
     assert champion(trained).number == 1
     url = f"http://127.0.0.1:{trained.ports()['endpoint']}"
-    assert httpx.get(f"{url}/model", timeout=30).json()["version"] == "1"
+    assert httpx.get(f"{url}/model", timeout=30).json()["model"]["version"] == "1"
     assert "unchanged" in trained.run("retrain").stderr
     trained.set_params("train", family="hybrid")
 
