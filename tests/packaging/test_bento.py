@@ -138,3 +138,4 @@ def test_killed_build_leaves_no_bento_under_the_final_name(
     assert not target.exists()
     package(served_bundle, lineage, target, tolerance=1e-4)
     assert verify_release(target).version == "3"
+    assert [path.name for path in tmp_path.iterdir()] == ["bento"]
