@@ -1,5 +1,6 @@
 """From a user's files to one immutable, versioned batch: nothing comes in twice or unseen."""
 
+import errno
 import logging
 import shutil
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from components.batches import IMAGE_FOLDER, IMAGES, ITEMS, RATINGS, Batch
 from components.data.door import Arrival, read_arrival
 from components.data.image_files import UnfitImageError, copy_image
 from components.data.tables import Refusal
-from components.data.versions import check_space, is_batch_intact, store_batch
+from components.data.versions import check_space, full_disk, is_batch_intact, store_batch
 from components.errors import DataError
 from components.files import write_folder, write_parquet
 from components.locking import hold_lock
@@ -94,12 +95,17 @@ def _lay_down(workspace: Workspace, batch: Batch, arrival: Arrival) -> None:
     if is_batch_intact(workspace, batch):
         return
     folder = batches.batch_folder(workspace, batch.id)
-    check_space(workspace, sum(image.size for image in arrival.images.values()))
+    size = sum(image.size for image in arrival.images.values())
+    check_space(workspace, size)
     try:
         with write_folder(folder) as beside:
             _fill(beside, arrival)
     except UnfitImageError as error:
         raise DataError(f"images: a file {error}; wait until nothing writes there") from error
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise full_disk(workspace, batch, size) from error
+        raise
 
 
 def _fill(folder: Path, arrival: Arrival) -> None:

@@ -141,18 +141,26 @@ def _run(workspace: Workspace, batch: Batch, command: str, *arguments: str) -> N
 
 
 def _raise_if_full(workspace: Workspace, batch: Batch, run: DvcRun) -> None:
-    said = run.text.lower()
     size = _size(batch_folder(workspace, batch.id))
+    said_so = any(mark in run.text.lower() for mark in _FULL_MARKS)
+    if said_so or _tightest(workspace)[1] < size:
+        raise full_disk(workspace, batch, size)
+
+
+def full_disk(workspace: Workspace, batch: Batch, size: int) -> WorkspaceError:
+    """Return the error of a batch of `size` bytes that found no room here or in the remote."""
+    place, free = _tightest(workspace)
+    return WorkspaceError(
+        f"the disk is full: batch {batch.id} has {_megabytes(size)}, {_megabytes(free)} are free "
+        f"at {place}; make room there, then run the same command again"
+    )
+
+
+def _tightest(workspace: Workspace) -> tuple[Path, int]:
+    """Return where there is least room, here or in a remote on this machine, and how much."""
     remote = local_remote(workspace)
     places = [workspace.root] if remote is None else [workspace.root, _standing(remote)]
-    tightest = min(places, key=lambda place: shutil.disk_usage(place).free)
-    free = shutil.disk_usage(tightest).free
-    if free >= size and not any(mark in said for mark in _FULL_MARKS):
-        return
-    raise WorkspaceError(
-        f"the disk is full: batch {batch.id} has {_megabytes(size)}, {_megabytes(free)} are free "
-        f"at {tightest}; make room there, then run the same command again"
-    )
+    return min(((place, shutil.disk_usage(place).free) for place in places), key=lambda at: at[1])
 
 
 def _check_objects(workspace: Workspace, batch: Batch, store: Path) -> None:

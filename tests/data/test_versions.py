@@ -100,50 +100,48 @@ def test_flipped_object_is_found_as_a_batch_is_stored_and_its_advice_works(
     assert hash_batch(batch_folder(workspace, batch.id)) == batch.sha256
 
 
+# From the moment named on, no file may grow over the limit: more fails as on a full disk.
 FULL = """
     import resource, sys
     from pathlib import Path
-    import components.data.versions as versions
-    from components.data.ingest import ingest
+    import components.data.ingest as ingest
     from components.errors import BeholderError
     from components.params import load_params
     from components.paths import Workspace
 
-    workspace, drawn, limit = Workspace(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
-    store = versions.store_batch
+    workspace, drawn, moment = Workspace(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
+    begin = getattr(ingest, moment)
 
-    def store_on_a_full_disk(*arguments):
-        # From here on no file may grow over the limit: to write more fails as on a full disk.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-        store(*arguments)
+    def begin_on_a_full_disk(*arguments):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+        begin(*arguments)
 
-    import components.data.ingest as door
-    door.store_batch = store_on_a_full_disk
+    setattr(ingest, moment, begin_on_a_full_disk)
     try:
-        ingest(workspace, load_params(workspace.params), images=drawn)
+        ingest.ingest(workspace, load_params(workspace.params), images=drawn)
     except BeholderError as error:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         sys.exit(str(error))
 """
 
 
-def test_disk_that_fills_up_is_told_with_the_sizes_and_nothing_is_listed(
+def ingest_on_a_full_disk(workspace: Workspace, images: Path, moment: str) -> str:
+    command = [sys.executable, "-c", textwrap.dedent(FULL), str(workspace.root), str(images)]
+    child = subprocess.run([*command, moment], capture_output=True, text=True, check=False)
+    assert child.returncode == 1, child.stderr
+    return child.stderr
+
+
+def test_disk_that_fills_up_is_told_with_the_sizes_and_the_next_ingest_completes(
     workspace: Workspace, params: Params, tmp_path: Path, picture: bytes
 ) -> None:
     images = tmp_path / "images"
     images.mkdir()
     (images / "large.jpg").write_bytes(picture + bytes(4_000_000))
-    command = [sys.executable, "-c", textwrap.dedent(FULL)]
-    child = subprocess.run(
-        [*command, str(workspace.root), str(images), "1000000"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert child.returncode == 1, child.stderr
-    assert "the disk is full" in child.stderr
-    assert "has 4.0 MB" in child.stderr
-    assert not workspace.batch_list.read_text().count("sha256")
+    for moment in ("check_space", "store_batch"):
+        said = ingest_on_a_full_disk(workspace, images, moment)
+        assert re.search(r"the disk is full: batch \w+ has 4\.0 MB, .* MB are free at /", said)
+        assert "sha256" not in workspace.batch_list.read_text()
     done = ingest(workspace, params, images=images)
     assert done.is_new
     assert hash_batch(batch_folder(workspace, done.batch.id)) == done.batch.sha256

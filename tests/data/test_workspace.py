@@ -109,22 +109,23 @@ def test_half_made_workspace_is_completed(workspace: Workspace) -> None:
 
 
 @pytest.mark.integration
-def test_existing_repository_gets_our_ignore_lines_below_its_own(tmp_path: Path) -> None:
+def test_existing_folder_keeps_its_ignore_lines_and_gets_the_remote_asked_for(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / ".gitignore").write_text("*.log")
-    init_workspace(folder)
+    init_workspace(folder, remote=str(tmp_path / "store"))
     lines = (folder / ".gitignore").read_text().splitlines()
     assert lines[0] == "*.log"
     assert "/data/accepted" in lines
+    assert f"url = {tmp_path / 'store'}" in (folder / ".dvc/config").read_text()
 
 
 @pytest.mark.integration
-def test_remote_by_path_and_by_address_are_written_down(tmp_path: Path) -> None:
-    init_workspace(tmp_path / "a", remote=str(tmp_path / "store"))
-    assert f"url = {tmp_path / 'store'}" in (tmp_path / "a/.dvc/config").read_text()
-    init_workspace(tmp_path / "b", remote="s3://bucket/store")
-    assert "url = s3://bucket/store" in (tmp_path / "b/.dvc/config").read_text()
+def test_remote_by_address_is_written_down(tmp_path: Path) -> None:
+    init_workspace(tmp_path / "work", remote="s3://bucket/store")
+    assert "url = s3://bucket/store" in (tmp_path / "work/.dvc/config").read_text()
 
 
 def test_remote_within_the_workspace_is_refused(tmp_path: Path) -> None:
