@@ -3,13 +3,15 @@
 import hashlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+import torch
 from safetensors.numpy import save
 
 from components.devices import pick_device
@@ -46,28 +48,52 @@ def embed(workspace: Workspace, params: Params, settings: Settings) -> None:
     log.info("embedding store read images=%s found=%s share=%.3f", len(found), found.sum(), share)
     started = time.monotonic()
     rows = np.flatnonzero(~found)
-    for place, vectors in _encode(workspace, images.iloc[rows], encoder, params.embed.batch_size):
-        store.append([hashes[row] for row in rows[place]], vectors)
-        vectors_NE[rows[place]] = vectors
+    workers = settings.threads or count_cores()
+    encoded = _encode(workspace, images.iloc[rows], encoder, params.embed.batch_size, workers)
+    done = 0
+    for shard in _chunk(track(encoded, "embed", total=len(rows)), _SHARD_ROWS):
+        place, done = rows[done : done + len(shard)], done + len(shard)
+        vectors_NE[place] = np.stack(shard)
+        store.append([hashes[row] for row in place], vectors_NE[place])
     seconds = time.monotonic() - started
     log.info("images encoded images=%s seconds=%.1f", len(rows), seconds)
     _write(workspace, hashes, vectors_NE, encoder)
 
 
 def _encode(
-    workspace: Workspace, images: pd.DataFrame, encoder: Encoder, batch_size: int
-) -> Iterator[tuple[slice, Floats]]:
-    """Yield (rows, their embeddings) a shard at a time; threads decode while the network runs."""
+    workspace: Workspace, images: pd.DataFrame, encoder: Encoder, batch_size: int, workers: int
+) -> Iterator[Floats]:
+    """Yield the embedding of each image in order; each worker decodes and encodes whole batches.
+
+    One thread of torch a worker: two that wait for each other cost half the speed on a machine
+    that does other things too.
+    """
     prepare = partial(_prepare, workspace.root, encoder.preprocessing, _largest_megapixels(images))
-    pairs = list(zip(images["sha256"], images["path"], strict=True))
-    prepared = map_ahead(prepare, pairs, threads=count_cores(), ahead=4 * batch_size)
-    shown = track(prepared, "embed", total=len(pairs))
-    encoded = (encoder.encode_pixels(np.stack(batch)) for batch in _chunk(shown, batch_size))
-    start = 0
-    for batches in _chunk(encoded, max(1, _SHARD_ROWS // batch_size)):
-        vectors = np.concatenate(batches)
-        yield slice(start, start + len(vectors)), vectors
-        start += len(vectors)
+
+    def encode(batch: list[tuple[str, str]]) -> Floats:
+        side = encoder.preprocessing.side
+        # Always a whole batch: the last digits of a sum depend on the shape it is computed in,
+        # and an image's embedding must not depend on what was encoded beside it.
+        pixels = np.zeros((batch_size, side, side, 3), np.uint8)
+        for row, image in enumerate(batch):
+            pixels[row] = prepare(image)
+        return encoder.encode_pixels(pixels)[: len(batch)]
+
+    pairs = zip(images["sha256"], images["path"], strict=True)
+    with _one_torch_thread():
+        batches = _chunk(pairs, batch_size)
+        for vectors in map_ahead(encode, batches, threads=workers, ahead=2 * workers):
+            yield from vectors
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _prepare(
@@ -89,7 +115,7 @@ def _largest_megapixels(images: pd.DataFrame) -> float:
     return float((images["width"] * images["height"]).max() / 1e6) if len(images) else 0.0
 
 
-def _chunk(items: Iterator[T], size: int) -> Iterator[list[T]]:
+def _chunk(items: Iterable[T], size: int) -> Iterator[list[T]]:
     chunk: list[T] = []
     for item in items:
         chunk.append(item)
