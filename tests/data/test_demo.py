@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from components.data.demo import Demo, best_rmse, draw_demo, draw_more, expect_rounded, read_truth
+from components.data.demo import Demo, best_rmse, draw_demo, draw_more, read_truth
 from components.data.looks import Look, draw_print, measure_looks
+from components.data.world import expect_rounded
 from components.errors import DataError
 from components.files import hash_tree, read_parquet
 
