@@ -12,6 +12,7 @@ from components.promotion.comparison import Comparison, compare
 from components.promotion.gate import TrialFacts, Verdict, judge
 from components.promotion.pyfunc import log_bundles
 from components.promotion.registry import Version
+from components.settings import load_settings
 from flows.data_versions import read_data_versions
 from flows.lineage import Lineage, find_package_lock
 from flows.releases import (
@@ -19,9 +20,8 @@ from flows.releases import (
     LINEAGE_TAG,
     fetch_bundles,
     open_registry,
-    tracking_uri,
 )
-from flows.tracking import TrackedRun, open_run
+from flows.tracking import TrackedRun, open_run, store_address
 
 EXPERIMENT = "beholder"
 JUDGED_BESIDE_TAG = "beholder.judged_beside"
@@ -69,7 +69,7 @@ def track(workspace: Workspace, params: Params, reason: str) -> TrackedRun:
     )
     tags = {"beholder.reason": reason, "beholder.workspace": workspace.root.name}
     name = f"{params.train.family} {key[:8]}"
-    run = open_run(tracking_uri(workspace), EXPERIMENT, name, tags, key=key)
+    run = open_run(store_address(workspace, load_settings()), EXPERIMENT, name, tags, key=key)
     run.log_params(params)
     return run
 

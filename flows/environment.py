@@ -5,15 +5,10 @@ import sys
 from pathlib import Path
 
 from components.paths import Workspace
+from components.promotion.store import DEFAULTS, ENFORCED
 from components.settings import TELEMETRY_OFF
 
-MLFLOW_SAFETY = {
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
+MLFLOW_SAFETY = {**DEFAULTS, **ENFORCED, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 PREFECT_SAFETY = {
     # The ephemeral server loses history: a missing server shall be an error.

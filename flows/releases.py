@@ -12,19 +12,16 @@ from components.paths import Workspace
 from components.promotion.artifacts import Bundles
 from components.promotion.registry import Registry, Version
 from components.settings import load_settings
+from flows.tracking import store_address
 
 LINEAGE_TAG = "beholder.lineage"
 COMPARISON_TAG = "beholder.comparison"
 
 
-def tracking_uri(workspace: Workspace) -> str:
-    """Return where MLflow is: the workspace's own SQLite store, or MLFLOW_TRACKING_URI."""
-    return load_settings().mlflow_tracking_uri or f"sqlite:///{workspace.state / 'mlflow.db'}"
-
-
 def open_registry(workspace: Workspace) -> Registry:
     """Return the registry that this workspace's versions go to."""
-    return Registry(tracking_uri(workspace), load_settings().model_name)
+    settings = load_settings()
+    return Registry(store_address(workspace, settings), settings.model_name)
 
 
 def find_champion(workspace: Workspace) -> Version | None:

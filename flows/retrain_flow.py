@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 Decision = Literal["promoted", "rejected", "inconclusive", "unchanged"]
 R = TypeVar("R")
 
+# The stages that write a history as they learn, and the phases in it.
+_LIVE_PHASES = {"train": ("search", "evaluation"), "refit": ("served",)}
+
 log = logging.getLogger(__name__)
 
 
@@ -224,8 +227,8 @@ def run_stage_task(workspace: Workspace, stage: str, run: "TrackedRun", is_stale
 
     if not is_stale:
         done = StageRun(stage, ran=False, seconds=0.0)
-    elif stage == "train":
-        with run.tail_history(workspace.live_history):
+    elif stage in _LIVE_PHASES:
+        with run.tail_history(workspace.live_history, phases=_LIVE_PHASES[stage]):
             done = run_stage(workspace, stage, log.info)
     else:
         done = run_stage(workspace, stage, log.info)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from components.errors import BeholderError, ServiceError
 from components.params import Params
 from components.paths import Workspace
-from components.promotion.store import DEFAULTS, ENFORCED, Store
+from components.promotion.store import Store
 from components.settings import Settings
 from flows.data_versions import DataVersion
 from flows.history import HistoryFile, Point, read_table, refuse_non_finite
@@ -25,7 +25,6 @@ End = Literal["FINISHED", "FAILED", "KILLED"]
 T = TypeVar("T")
 
 KEY_TAG = "beholder.key"
-MLFLOW_ENVIRONMENT = {**DEFAULTS, **ENFORCED, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 _METRICS_AT_ONCE = 1000
 _PARAMS_AT_ONCE = 100
