@@ -29,6 +29,7 @@ class MatrixFactorizationLearner(nn.Module):
         bias_U, bias_I = fit_biases(book, interactions.items, train.bias_prior)
         self.user = nn.Parameter(_start(bias_U, train.factors, generator))
         self.item = nn.Parameter(_start(bias_I, train.factors, generator))
+        self.to(interactions.ratings_N.device)
 
     def rate(self, rows: Rows, generator: Generator | None) -> Tensor:
         """Return B ratings; an unknown user or item has no factors and no bias."""

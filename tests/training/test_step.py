@@ -215,3 +215,19 @@ def test_no_clock_no_path_of_this_machine_in_what_is_written(
     for path in (workspace.root / "models").rglob("*.json"):
         assert str(workspace.root) not in path.read_text()
         assert json.loads(path.read_text())["params"].keys() == {"data", "train"}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("family", ["mf", "hybrid"])
+def test_gpu_learns_what_the_cpu_learns(
+    workspace: Workspace, choose: Choose, settings: Settings, family: str
+) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    found = []
+    for device in ("cpu", "cuda"):
+        train(workspace, choose(family=family), settings.model_copy(update={"device": device}))
+        found.append(read_json(workspace.training_report / "training.json")["valid_rmse"])
+    assert found[0] == pytest.approx(found[1], abs=0.02)
