@@ -5,7 +5,7 @@
 Every vector carries its linear term (its bias) as a last column, so one sum makes both.
 
 Dimension letters as in `components.models`, and K image factors, C = D + 1 columns, R things
-read, M sums.
+read.
 """
 
 from collections.abc import Iterator
@@ -16,8 +16,6 @@ import numpy as np
 
 from components.models.catalogue import UNKNOWN, Bools, Catalogue, Floats, History, Ints, UserBook
 from components.models.protocol import Side, Weights
-
-_CELLS_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
