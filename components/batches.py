@@ -179,9 +179,9 @@ def hash_batch(folder: Path) -> str:
 def verify_batch(workspace: Workspace, batch: Batch) -> None:
     """Re-hash a batch against the list; raise CorruptFileError saying what to do if it differs."""
     folder = batch_folder(workspace, batch.id)
-    mend = f"remove {folder} and run 'dvc pull {folder}.dvc'"
+    mend = f"'beholder fetch {batch.id}' brings it back"
     if not folder.is_dir():
-        raise CorruptFileError(f"batch {folder} is missing; run 'dvc pull {folder}.dvc'")
+        raise CorruptFileError(f"batch {folder} is missing; {mend}")
     try:
         found = hash_batch(folder)
     except CorruptFileError as error:

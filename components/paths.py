@@ -63,7 +63,7 @@ class Workspace:
 
     @property
     def embeddings(self) -> Path:
-        """vectors.safetensors, images.json and encoder/: every accepted image, encoded."""
+        """vectors.safetensors, images.parquet and encoder/: every accepted image, encoded."""
         return self.root / "data/embeddings"
 
     # Models and what was found out about them.

@@ -86,6 +86,19 @@ def ingest(
 
 
 @app.command()
+def fetch(
+    batch: Annotated[
+        str | None, typer.Argument(help="A batch's id; default: every one.", show_default=False)
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Bring batches that are missing or damaged here back from DVC's cache or remote."""
+    from flows.ingesting import fetch_and_show
+
+    fetch_and_show(_open(workspace), batch)
+
+
+@app.command()
 def withdraw(
     batch: Annotated[str, typer.Argument(help="The batch's id, as 'beholder status' shows it.")],
     workspace: WorkspaceOption = None,

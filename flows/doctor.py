@@ -107,7 +107,7 @@ def _check_data(workspace: Workspace) -> Finding:
     missing = [batch.id for batch in batches if not (workspace.batches / batch.id).is_dir()]
     if missing:
         says = f"{len(missing)} of {len(batches)} batches are not on this disk ({missing[0]})"
-        return Finding("data", "wrong", says, "dvc pull")
+        return Finding("data", "wrong", says, "beholder fetch")
     return _say("data", f"{len(batches)} batches on this disk")
 
 

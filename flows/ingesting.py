@@ -1,7 +1,8 @@
-"""`beholder ingest`: a batch comes in, and what came in is said, refused rows included."""
+"""`beholder ingest` and `fetch`: a batch comes in, or comes back, and what became of it is said."""
 
 from pathlib import Path
 
+from components.batches import read_batches
 from components.params import load_params
 from components.paths import Workspace
 from flows.console import show_steps, step
@@ -30,3 +31,15 @@ def ingest_and_show(
         shown.console.print(f"    … and {len(result.refused) - _SHOWN_REFUSALS:,} more")
     if result.unused_images:
         shown.console.print(f"    {result.unused_images:,} images are named by no item")
+
+
+def fetch_and_show(workspace: Workspace, batch_id: str | None) -> None:
+    """Bring one batch, or every listed one, back where it is missing or damaged."""
+    from components.data.versions import fetch_batch
+
+    wanted = [batch.id for batch in read_batches(workspace)] if batch_id is None else [batch_id]
+    with show_steps():
+        for name in wanted:
+            with step("fetch") as now:
+                now.cached = not fetch_batch(workspace, name)
+                now.note = f"batch {name}"

@@ -46,8 +46,8 @@ def find_stale(workspace: Workspace) -> tuple[str, ...]:
     changed = sorted(name for name in status if name.endswith(".dvc"))
     if changed:
         raise WorkspaceError(
-            f"{changed[0].removesuffix('.dvc')} is not as it was ingested; bring it back with "
-            f"'dvc checkout {changed[0]}', or from the remote with 'dvc pull {changed[0]}'"
+            f"{changed[0].removesuffix('.dvc')} is not as it was ingested; "
+            "'beholder fetch' brings it back"
         )
     stale = [stage for stage in STAGES if stage in status]
     return STAGES[STAGES.index(stale[0]) :] if stale else ()

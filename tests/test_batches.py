@@ -141,11 +141,11 @@ def test_changed_row_and_missing_folder_are_told_with_the_next_command(tmp_path:
     workspace = Workspace(tmp_path)
     sha = hash_batch(write_batch(tmp_path / "draft"))
     batch = Batch(sha[:16], sha, 1, 1, 1)
-    with pytest.raises(CorruptFileError, match="is missing; run 'dvc pull"):
+    with pytest.raises(CorruptFileError, match="is missing; 'beholder fetch"):
         verify_batch(workspace, batch)
     workspace.batches.mkdir(parents=True)
     folder = (tmp_path / "draft").rename(workspace.batches / batch.id)
     verify_batch(workspace, batch)
     write_parquet(folder / "ratings.parquet", ratings_of(("u", "i", 4.5, 10)))
-    with pytest.raises(CorruptFileError, match=r"has the hash .* 'dvc pull"):
+    with pytest.raises(CorruptFileError, match=r"has the hash .* 'beholder fetch"):
         verify_batch(workspace, batch)

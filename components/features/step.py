@@ -103,10 +103,8 @@ def _prepare(
     content = (root / path).read_bytes() if (root / path).is_file() else None
     if content is None or hashlib.sha256(content).hexdigest() != sha256:
         state = "is missing" if content is None else "has other bytes than were accepted"
-        batch = Path(path).parents[1]
-        raise CorruptFileError(
-            f"image {path} {state}; remove {batch} and run 'dvc pull {batch}.dvc'"
-        )
+        batch = Path(path).parents[1].name
+        raise CorruptFileError(f"image {path} {state}; 'beholder fetch {batch}' brings it back")
     return preprocessing.prepare(decode_image(content, max_megapixels=max_megapixels))
 
 

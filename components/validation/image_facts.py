@@ -101,10 +101,10 @@ def _read_checked(max_megapixels: float, work: tuple[str, Path, bool]) -> tuple[
     sha256, path, is_wanted = work
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
-        batch = path.parents[1]
+        batch = path.parents[1].name
         raise CorruptFileError(
             f"image {path} has other bytes than were ingested; "
-            f"remove {batch} and run 'dvc pull {batch}.dvc'"
+            f"'beholder fetch {batch}' brings it back"
         )
     return (sha256, *_measure(content, max_megapixels)) if is_wanted else None
 

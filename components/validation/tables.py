@@ -51,7 +51,9 @@ def _read_batch(
     folder = batch_folder(workspace, batch.id)
     where = folder.relative_to(workspace.root)
     if not folder.is_dir():
-        raise CorruptFileError(f"batch {where} is missing; run 'dvc pull {where}.dvc'")
+        raise CorruptFileError(
+            f"batch {where} is missing; 'beholder fetch {batch.id}' brings it back"
+        )
     try:
         ratings, items, images = read_ratings(folder), read_items(folder), read_images(folder)
         if hash_tables(ratings, items, images["sha256"].tolist()) != batch.sha256:
@@ -69,7 +71,7 @@ def _read_batch(
                 raise CorruptFileError(f"{IMAGE_FOLDER}/{name} is {state}")
     except (CorruptFileError, AttributeError, TypeError) as error:
         raise CorruptFileError(
-            f"batch {where}: {error}; remove {where} and run 'dvc pull {where}.dvc'"
+            f"batch {where}: {error}; 'beholder fetch {batch.id}' brings it back"
         ) from error
     return ratings, items, images
 

@@ -129,7 +129,7 @@ def test_image_that_is_not_what_was_accepted_stops_the_step(
     content = bytearray(path.read_bytes())
     content[-20] ^= 1
     path.unlink() if change == "remove" else path.write_bytes(content)
-    expected = rf"{path.name} (is missing|has other bytes).*dvc pull data/raw/batches/01234567"
+    expected = rf"{path.name} (is missing|has other bytes).*beholder fetch 01234567"
     with pytest.raises(CorruptFileError, match=expected):
         step.embed(workspace, params, SETTINGS)
     assert not workspace.embeddings.exists()

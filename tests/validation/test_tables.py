@@ -85,4 +85,4 @@ def test_damaged_batch_is_named_with_the_way_to_mend_it(
     damage(batch_folder(workspace, batch.id))
     with pytest.raises(CorruptFileError, match=said) as caught:
         read_tables(workspace, read_batches(workspace))
-    assert f"dvc pull data/raw/batches/{batch.id}.dvc" in str(caught.value)
+    assert f"beholder fetch {batch.id}" in str(caught.value)
