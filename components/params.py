@@ -174,7 +174,8 @@ def load_params(path: Path) -> Params:
     except FileNotFoundError as error:
         raise ParameterError(f"{path} is missing; 'beholder init DIR' writes one") from error
     except yaml.YAMLError as error:
-        raise ParameterError(f"{path} is not valid YAML: {error}") from error
+        why = " ".join(str(error).split())
+        raise ParameterError(f"{path} is not valid YAML: {why}") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -7,8 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from components.errors import ParameterError
 
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "true",
@@ -45,5 +47,13 @@ class Settings(BaseSettings):
 
 @cache
 def load_settings() -> Settings:
-    """Read the environment once."""
-    return Settings()
+    """Read the environment once; raise ParameterError naming the first variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        name = field if field.isupper() else f"BEHOLDER_{field.upper()}"
+        raise ParameterError(
+            f"{name}: {first['msg']} (got {first['input']!r:.80}); change or unset it"
+        ) from error

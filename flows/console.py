@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from rich.markup import escape
+
 log = logging.getLogger(__name__)
+
+# Columns of a spinner's line that its label takes.
+_BESIDE_LINE = 30
 
 
 @dataclass
@@ -57,9 +62,10 @@ class StepConsole(logging.Handler):
         current: Step | None = getattr(record, "step", None)
         if current is None:
             if record.levelno >= logging.WARNING:
-                self.console.print(f"  [yellow]![/] {_escape(record.getMessage())}")
+                self.console.print(f"  [yellow]![/] {escape(record.getMessage())}")
             elif self._label and self.console.is_terminal:
-                line = _escape(record.getMessage())[-self.console.width + 30 :]
+                room = max(self.console.width - _BESIDE_LINE, 1)
+                line = escape(record.getMessage()[-room:])
                 self._status.update(f"[bold]{self._label}[/] [dim]{line}[/]")
             return
         event = getattr(record, "event", "")
@@ -75,12 +81,8 @@ class StepConsole(logging.Handler):
             "[red]✗[/]" if event == "failed" else "[dim]=[/]" if current.cached else "[green]✓[/]"
         )
         took = "up to date" if current.cached else f"{current.seconds:.1f} s"
-        note = f"  [dim]{_escape(current.note)}[/]" if current.note else ""
+        note = f"  [dim]{escape(current.note)}[/]" if current.note else ""
         self.console.print(f"  {sign} {current.name:<10} {took:>10}{note}", soft_wrap=True)
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 @contextmanager
@@ -88,6 +90,7 @@ def show_steps() -> Iterator[StepConsole]:
     """Draw this process's steps on the terminal while the block runs."""
     handler = StepConsole()
     loggers = [logging.getLogger(name) for name in ("flows", "components")]
+    before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
@@ -95,6 +98,7 @@ def show_steps() -> Iterator[StepConsole]:
     try:
         yield handler
     finally:
-        for logger in loggers:
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
             logger.removeHandler(handler)
-            logger.propagate = True
+            logger.setLevel(level)
+            logger.propagate = propagate

@@ -170,9 +170,9 @@ def show_checkup(folder: Path | None) -> int:
     try:
         workspace = find_workspace(folder or Path.cwd())
     except BeholderError as error:
-        console.print(f"[dim]  {error}[/]")
+        console.print(f"  {error}", style="dim", markup=False, soft_wrap=True)
         return int(wrong)
-    console.print(f"\n[bold]{workspace.root}[/]")
+    console.print(f"\n{workspace.root}", style="bold", markup=False, soft_wrap=True)
     enter(workspace)
     return int(_print(console, check_workspace(workspace)) or wrong)
 

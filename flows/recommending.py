@@ -17,6 +17,7 @@ _WRITERS = (".csv", ".parquet")
 def recommend_user(workspace: Workspace, user_id: str, k: int) -> None:
     """Print one user's list and which path of the model it rests on."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from flows.releases import open_champion
@@ -37,9 +38,11 @@ def recommend_user(workspace: Workspace, user_id: str, k: int) -> None:
         table.add_column(column)
     for place, (item_id, score) in enumerate(ranked, start=1):
         row = items.loc[item_id]
-        table.add_row(str(place), f"{score:.2f}", item_id, f"{row['title']}  {row['category']}")
+        about = escape(f"{row['title']}  {row['category']}")
+        table.add_row(str(place), f"{score:.2f}", escape(item_id), about)
     console = Console(highlight=False)
-    console.print(f"user {user_id}: {known[side.paths[0]]}; champion version {version.number}")
+    says = f"user {user_id}: {known[side.paths[0]]}; champion version {version.number}"
+    console.print(says, markup=False)
     console.print(table)
 
 

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.batches import data_version, read_batches
+from components.errors import WorkspaceError
 from components.paths import Workspace
 from components.promotion.comparison import Comparison
 from components.promotion.registry import Registry, Version
@@ -24,7 +25,7 @@ _SHOWN_BATCHES = 5
 def show_status(workspace: Workspace) -> None:
     """Print the status of a workspace."""
     console = Console(highlight=False)
-    console.print(f"[bold]{workspace.root}[/]")
+    console.print(str(workspace.root), style="bold", markup=False, soft_wrap=True)
     _print_data(console, workspace)
     registry = open_registry(workspace)
     champion = registry.champion()
@@ -58,16 +59,25 @@ def _print_champion(console: Console, champion: Version | None) -> None:
     if champion is None:
         console.print("[bold]champion[/]  none yet; run 'beholder retrain'")
         return
+    label = f"[bold]champion[/]  version {champion.number}"
+    if COMPARISON_TAG not in champion.tags:
+        console.print(f"{label}, made champion by hand: the gate never compared it")
+        return
     comparison = read_comparison(champion)
-    console.print(
-        f"[bold]champion[/]  version {champion.number}, {comparison.candidate.family}, "
-        f"lineage {champion.tags.get('beholder.lineage_id', '')}"
-    )
+    lineage = escape(champion.tags.get("beholder.lineage_id", ""))
+    console.print(f"{label}, {escape(comparison.candidate.family)}, lineage {lineage}")
     console.print(score_table(comparison))
 
 
 def read_comparison(version: Version) -> Comparison:
-    """Return the comparison that the gate judged a version by."""
+    """Return the comparison that the gate judged a version by.
+
+    Raises WorkspaceError if the version was never compared.
+    """
+    if COMPARISON_TAG not in version.tags:
+        raise WorkspaceError(
+            f"version {version.number} was never compared; run 'beholder retrain' for one that is"
+        )
     return Comparison.from_json(json.loads(version.tags[COMPARISON_TAG]))
 
 
@@ -90,7 +100,7 @@ def score_table(comparison: Comparison) -> Table:
 
 
 def _scores(comparison: Comparison) -> Iterator[tuple[str, Any, Any]]:
-    family = comparison.candidate.family
+    family = escape(comparison.candidate.family)
     yield f"[bold]{family}[/]", comparison.candidate.rmse, None
     for name, rung in sorted(comparison.ladder.items(), key=lambda pair: pair[1].score.rmse.value):
         yield name, rung.score.rmse, rung.difference

@@ -1,0 +1,166 @@
+"""Workspaces as `flows` finds them: empty, with a tiny pipeline, with registered versions."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from components.data.workspace import init_workspace
+from components.paths import Workspace
+from components.promotion.artifacts import Bundles
+from components.promotion.comparison import Comparison, Rung, Score
+from components.promotion.gate import TrialFacts
+from components.promotion.registry import Version
+from components.settings import load_settings
+from components.statistics import Interval
+from flows.lineage import Lineage
+from flows.pipeline import STAGES
+
+PASSED = TrialFacts(True, (), 0.0, 1.0, 2.0, 100.0)
+
+
+@pytest.fixture
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a test enter a workspace, and forget it afterwards."""
+    for name in ("BEHOLDER_WORKSPACE", "MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    load_settings.cache_clear()
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+    load_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def empty_workspace(tmp_path_factory: pytest.TempPathFactory, mlflow_template: Path) -> Workspace:
+    """A workspace as `beholder init` leaves it, with an empty MLflow store; copy it."""
+    workspace = init_workspace(tmp_path_factory.mktemp("laid") / "here")
+    shutil.copyfile(mlflow_template, workspace.state / "mlflow.db")
+    return workspace
+
+
+def copy_workspace(workspace: Workspace, target: Path) -> Workspace:
+    shutil.copytree(workspace.root, target / "here")
+    remote = workspace.root.with_name("here.remote")
+    if remote.is_dir():
+        shutil.copytree(remote, target / "here.remote")
+    return Workspace(target / "here")
+
+
+@pytest.fixture
+def workspace(empty_workspace: Workspace, tmp_path: Path, own_environment: None) -> Workspace:
+    """A copy of the empty one that a test may change."""
+    return copy_workspace(empty_workspace, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def run_pipeline(empty_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace whose six stages copy one text file to the next, and all have run; copy it."""
+    workspace = copy_workspace(empty_workspace, tmp_path_factory.mktemp("run"))
+    (workspace.root / "begin.txt").write_text("begin")
+    sources = dict(zip(STAGES, ("begin", *STAGES), strict=False))
+    stages = {
+        stage: {
+            "cmd": f"cp {source}.txt {stage}.txt",
+            "deps": [f"{source}.txt"],
+            "outs": [f"{stage}.txt"],
+        }
+        for stage, source in sources.items()
+    }
+    workspace.pipeline.write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    dvc(workspace, "repro", "--quiet")
+    return workspace
+
+
+@pytest.fixture
+def pipeline(run_pipeline: Workspace, tmp_path: Path, own_environment: None) -> Workspace:
+    """A copy of that workspace."""
+    return copy_workspace(run_pipeline, tmp_path)
+
+
+def dvc(workspace: Workspace, *arguments: str) -> None:
+    environment = {**os.environ, "DVC_SITE_CACHE_DIR": str(workspace.cache / "dvc-site")}
+    command = [sys.executable, "-m", "dvc", *arguments]
+    subprocess.run(command, cwd=workspace.root, env=environment, check=True)
+
+
+@pytest.fixture
+def set_command() -> Callable[[Workspace, str, str], None]:
+    """Give a stage of a pipeline another command."""
+
+    def write(workspace: Workspace, stage: str, command: str) -> None:
+        content = yaml.safe_load(workspace.pipeline.read_text())
+        content["stages"][stage]["cmd"] = command
+        workspace.pipeline.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    return write
+
+
+@pytest.fixture
+def place_bundles(served_bundle: Path) -> Callable[..., Bundles]:
+    """Put two bundles into a workspace, which differ from others by their mean."""
+    from components.models.bundle import load_bundle, save_bundle, seal_bundle
+
+    def place(workspace: Workspace, mean: float = 3.0) -> Bundles:
+        bundle = load_bundle(served_bundle)
+        changed = replace(bundle, weights={**bundle.weights, "mean": np.float32([mean])})
+        for folder in (workspace.evaluation_bundle, workspace.served_bundle):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            save_bundle(changed, folder)
+            seal_bundle(folder)
+        return Bundles(workspace.evaluation_bundle, workspace.served_bundle)
+
+    return place
+
+
+@pytest.fixture
+def register() -> Callable[..., Version]:
+    """Register the bundles that stand in a workspace; they have passed their trial."""
+
+    def make(workspace: Workspace) -> Version:
+        from flows import candidate
+        from flows.releases import open_registry
+        from flows.tracking import open_run, store_address
+
+        run = open_run(store_address(workspace, load_settings()), "tests", "run", {}, key="key")
+        code = dict.fromkeys(STAGES, "0")
+        lineage = Lineage("d" * 64, "p", code, "l", "e", "s", "k", None)
+        version = candidate.register(workspace, run, lineage)
+        registry = open_registry(workspace)
+        registry.mark_trial(version, PASSED)
+        return registry.version(version.number)
+
+    return make
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    """A candidate that is 0.05 better than the champion and 0.1 better than the biases."""
+
+    def score(family: str, rmse: float) -> Score:
+        return Score(family[0] * 64, family, Interval(rmse, rmse - 0.01, rmse + 0.01), 0)
+
+    return Comparison(
+        rows=1234,
+        users=56,
+        learnt_by_champion=7,
+        learnt_by_candidate=0,
+        level=0.95,
+        candidate=score("hybrid", 0.85),
+        champion=score("mf", 0.9),
+        difference=Interval(-0.05, -0.06, -0.04),
+        ladder={
+            "mean": Rung(score("mean", 1.1), Interval(-0.25, -0.3, -0.2)),
+            "biases": Rung(score("biases", 0.95), Interval(-0.1, -0.12, -0.08)),
+        },
+    )
