@@ -137,7 +137,14 @@ class Registry:
         return version
 
     def mark(self, version: Version, verdict: Verdict) -> None:
-        """Write the gate's verdict on a version; the last one stands."""
+        """Write the gate's verdict on a version, and as its description; the last one stands."""
+        lines = [f"**{verdict.decision}**", "", *(f"- {reason}" for reason in verdict.reasons)]
+        self._store.ask(
+            f"describe version {version.number}",
+            lambda client: client.update_model_version(
+                self._name, str(version.number), "\n".join(lines)
+            ),
+        )
         self._tag(version, REASONS_TAG, json.dumps(verdict.reasons, ensure_ascii=False))
         self._tag(version, VERDICT_TAG, verdict.decision)
 

@@ -124,6 +124,9 @@ def test_verdict_is_read_back_from_the_version(sqlite_place, register):
     registry.mark(version, Verdict("inconclusive", ()))
     registry.mark(version, verdict)
     assert registry.version(version.number).verdict == verdict
+    client = Store(sqlite_place.uri).client
+    shown = client.get_model_version(sqlite_place.model, str(version.number))
+    assert shown.description.startswith("**reject**\n\n- worse: RMSE 0.9")
 
 
 # Moving the alias
