@@ -22,7 +22,8 @@ _OURS = ("params.yaml", "dvc.yaml", "dvc.lock", "code.yaml", ".dvc", "data", "mo
 # writing a .gitignore of its own into each folder.
 _GIT_IGNORED = (
     f"/{STATE}/",
-    "/data/raw/batches/*/",
+    # Not `*/`: DVC would take that for the folder itself, and overlook every batch in it.
+    "/data/raw/batches/?*/",
     "/data/raw/batches/.*",
     "/data/accepted",
     "/data/quarantine",
@@ -98,15 +99,23 @@ def read_laid_down(workspace: Workspace) -> str | None:
 def _check_free(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise WorkspaceError(f"{folder} is a file; name a folder for the workspace")
-    is_workspace = (folder / ".dvc").is_dir() and (folder / "params.yaml").is_file()
-    if is_workspace or (folder / STATE).is_dir():
+    if _is_workspace(folder) or (folder / STATE).is_dir():
         return
+    around = [parent for parent in folder.parents if _is_workspace(parent)]
+    if around:
+        raise WorkspaceError(
+            f"{folder} lies inside the workspace {around[0]}; name a folder outside it"
+        )
     taken = [name for name in _OURS if (folder / name).exists()]
     if taken:
         raise WorkspaceError(
             f"{folder} is no workspace and already holds {', '.join(taken)}; "
             "name an empty or a new folder"
         )
+
+
+def _is_workspace(folder: Path) -> bool:
+    return (folder / ".dvc").is_dir() and (folder / "params.yaml").is_file()
 
 
 def _remote_address(folder: Path, remote: str | None) -> str:

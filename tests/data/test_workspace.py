@@ -151,3 +151,10 @@ def test_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_pipeline_of_unknown_version_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     assert read_laid_down(Workspace(tmp_path)) is None
+
+
+def test_workspace_inside_another_is_refused(tmp_path: Path) -> None:
+    outer = init_workspace(tmp_path / "shop")
+    with pytest.raises(WorkspaceError, match="lies inside the workspace .*shop; name a folder"):
+        init_workspace(outer.root / "reports" / "inner")
+    assert not (outer.root / "reports").exists()
