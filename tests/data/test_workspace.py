@@ -155,6 +155,6 @@ def test_pipeline_of_unknown_version_is_told_apart(tmp_path: Path) -> None:
 
 def test_workspace_inside_another_is_refused(tmp_path: Path) -> None:
     outer = init_workspace(tmp_path / "shop")
-    with pytest.raises(WorkspaceError, match="lies inside the workspace .*shop; name a folder"):
+    with pytest.raises(WorkspaceError, match=r"lies inside the workspace .*shop; name a folder"):
         init_workspace(outer.root / "reports" / "inner")
     assert not (outer.root / "reports").exists()
