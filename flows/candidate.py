@@ -5,7 +5,7 @@ from pathlib import Path
 
 from components.files import hash_file, hash_json, read_json, read_parquet
 from components.packaging.trial import TrialReport, run_trial
-from components.params import Params
+from components.params import Params, load_params
 from components.paths import Workspace
 from components.promotion.artifacts import Bundles
 from components.promotion.comparison import Comparison, compare
@@ -35,8 +35,9 @@ def workspace_bundles(workspace: Workspace) -> Bundles:
 def find_finished(workspace: Workspace) -> Version | None:
     """Return the version of the workspace's bundles if all is decided about it, else None.
 
-    It is if it is champion, or if it was turned down beside the very champion of now. A run that
-    was killed between the gate and the alias left one to decide about.
+    It is if it is champion, or if it was turned down beside the very champion of now, by the
+    very rules of now. A run that was killed between the gate and the alias left one to decide
+    about.
     """
     bundles = workspace_bundles(workspace)
     if not (bundles.evaluation.is_dir() and bundles.served.is_dir()):
@@ -48,12 +49,16 @@ def find_finished(workspace: Workspace) -> Version | None:
     if champion is not None and champion.number == found.number:
         return found
     is_turned_down = found.verdict.decision != "promote"
-    is_current = found.tags.get(JUDGED_BESIDE_TAG) == _name(champion)
+    now = _describe_judgement(champion, load_params(workspace.params))
+    is_current = found.tags.get(JUDGED_BESIDE_TAG) == now
     return found if is_turned_down and is_current else None
 
 
-def _name(champion: Version | None) -> str:
-    return "none" if champion is None else str(champion.number)
+def _describe_judgement(champion: Version | None, params: Params) -> str:
+    """Return beside which champion and by which rules a verdict is found."""
+    name = "none" if champion is None else str(champion.number)
+    rules = hash_json(params.model_dump(mode="json", include={"gate", "trial"}))
+    return f"{name} by {rules[:8]}"
 
 
 def track(workspace: Workspace, params: Params, reason: str) -> TrackedRun:
@@ -127,8 +132,10 @@ def decide(
 ) -> Verdict:
     """Let the gate judge, and write its verdict on the version."""
     verdict = judge(comparison, TrialFacts.from_json(trial.to_json()), params.gate)
-    open_registry(workspace).annotate(version, JUDGED_BESIDE_TAG, _name(champion))
-    open_registry(workspace).mark(version, verdict)
+    registry = open_registry(workspace)
+    registry.mark(version, verdict)
+    # Last: a kill before it leaves a verdict that does not count as one beside this champion.
+    registry.annotate(version, JUDGED_BESIDE_TAG, _describe_judgement(champion, params))
     return verdict
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rich.markup import escape
+from rich.text import Text
 
 log = logging.getLogger(__name__)
 
+_SIGNS = {"failed": ("✗", "red"), "cached": ("=", "dim"), "ran": ("✓", "green")}
 # Columns of a spinner's line that its label takes.
 _BESIDE_LINE = 30
 
@@ -62,27 +63,28 @@ class StepConsole(logging.Handler):
         current: Step | None = getattr(record, "step", None)
         if current is None:
             if record.levelno >= logging.WARNING:
-                self.console.print(f"  [yellow]![/] {escape(record.getMessage())}")
+                self.console.print(Text.assemble("  ", ("!", "yellow"), f" {record.getMessage()}"))
             elif self._label and self.console.is_terminal:
                 room = max(self.console.width - _BESIDE_LINE, 1)
-                line = escape(record.getMessage()[-room:])
-                self._status.update(f"[bold]{self._label}[/] [dim]{line}[/]")
+                line = record.getMessage()[-room:]
+                self._status.update(Text.assemble((self._label, "bold"), " ", (line, "dim")))
             return
         event = getattr(record, "event", "")
         if event == "started":
             self._label = f"{current.name:<10}"
             if self.console.is_terminal:
-                self._status.update(f"[bold]{self._label}[/]")
+                self._status.update(Text(self._label, "bold"))
                 self._status.start()
             return
         self._status.stop()
         self._label = ""
-        sign = (
-            "[red]✗[/]" if event == "failed" else "[dim]=[/]" if current.cached else "[green]✓[/]"
-        )
+        outcome = "failed" if event == "failed" else "cached" if current.cached else "ran"
         took = "up to date" if current.cached else f"{current.seconds:.1f} s"
-        note = f"  [dim]{escape(current.note)}[/]" if current.note else ""
-        self.console.print(f"  {sign} {current.name:<10} {took:>10}{note}", soft_wrap=True)
+        note = f"  {current.note}" if current.note else ""
+        line = Text.assemble(
+            "  ", _SIGNS[outcome], f" {current.name:<10} {took:>10}", (note, "dim")
+        )
+        self.console.print(line, soft_wrap=True)
 
 
 @contextmanager

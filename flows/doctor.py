@@ -85,6 +85,9 @@ def _say(what: str, says: object) -> Finding:
 def _check_pipeline(workspace: Workspace) -> Finding:
     from components.data.workspace import read_laid_down
 
+    if not workspace.pipeline.is_file():
+        mend = f"beholder init {workspace.root}"
+        return Finding("dvc.yaml", "wrong", f"{workspace.pipeline} is missing", mend)
     laid, here = read_laid_down(workspace), importlib.metadata.version("beholder")
     if laid == here:
         return _say("dvc.yaml", f"laid down by this version, {here}")
@@ -114,10 +117,15 @@ def _check_data(workspace: Workspace) -> Finding:
 def _check_remote(workspace: Workspace) -> Finding:
     from components.dvc import run_dvc
 
-    listed = run_dvc(workspace, "remote", "list").lines
-    if not listed:
-        return Finding("remote", "wrong", "none", "dvc remote add -d storage ADDRESS")
-    address = listed[0].removesuffix("(default)").split("\t")[-1].strip()
+    # Asked by name, because 'dvc remote list' breaks long addresses into lines.
+    name = run_dvc(workspace, "config", "core.remote", check=False)
+    if name.returncode or not name.lines:
+        return Finding("remote", "wrong", "no default", "dvc remote add -d storage ADDRESS")
+    url = run_dvc(workspace, "config", f"remote.{name.lines[-1]}.url", check=False)
+    if url.returncode or not url.lines:
+        mend = f"dvc remote add {name.lines[-1]} ADDRESS"
+        return Finding("remote", "wrong", f"{name.lines[-1]} has no address", mend)
+    address = url.lines[-1]
     stored = run_dvc(workspace, "status", "--cloud", "--quiet", check=False)
     if stored.returncode:
         return Finding("remote", "warning", f"not all is in {address}", "dvc push")

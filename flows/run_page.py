@@ -57,7 +57,9 @@ def describe(version: int, comparison: Comparison, verdict: Verdict) -> str:
         (f"version {version} ({comparison.candidate.family})", comparison.candidate, None)
     ]
     if comparison.champion is not None:
-        rows.append((f"champion ({comparison.champion.family})", comparison.champion, None))
+        rows.append(
+            (f"champion ({comparison.champion.family})", comparison.champion, comparison.difference)
+        )
     rows += [
         (name, rung.score, rung.difference) for name, rung in sorted(comparison.ladder.items())
     ]

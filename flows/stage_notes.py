@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from components.errors import CorruptFileError
 from components.files import read_json
 from components.paths import Workspace
 
 
 def read_note(workspace: Workspace, stage: str) -> str:
-    """Return a stage's line for the terminal."""
+    """Return a stage's line for the terminal; raise CorruptFileError if its report is none."""
     path, describe = {
         "validate": (workspace.validation_report / "summary.json", _describe_validation),
         "split": (workspace.split_report, _describe_split),
@@ -16,8 +17,13 @@ def read_note(workspace: Workspace, stage: str) -> str:
         "evaluate": (workspace.evaluation_report / "metrics.json", _describe_evaluation),
         "refit": (workspace.refit_report, _describe_refit),
     }[stage]
-    report: dict[str, Any] = read_json(path)
-    return describe(report)
+    try:
+        report: dict[str, Any] = read_json(path)
+        return describe(report)
+    except (FileNotFoundError, KeyError, TypeError) as error:
+        raise CorruptFileError(
+            f"{path} is no report of '{stage}' ({error!r:.80}); run 'dvc repro {stage}'"
+        ) from error
 
 
 def _describe_validation(report: dict[str, Any]) -> str:

@@ -64,13 +64,13 @@ def workspace(empty_workspace: Workspace, tmp_path: Path, own_environment: None)
 
 @pytest.fixture(scope="session")
 def run_pipeline(empty_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace whose six stages copy one text file to the next, and all have run; copy it."""
+    """A workspace whose six stages each add a line to one text, and all have run; copy it."""
     workspace = copy_workspace(empty_workspace, tmp_path_factory.mktemp("run"))
-    (workspace.root / "begin.txt").write_text("begin")
+    (workspace.root / "begin.txt").write_text("begin\n")
     sources = dict(zip(STAGES, ("begin", *STAGES), strict=False))
     stages = {
         stage: {
-            "cmd": f"cp {source}.txt {stage}.txt",
+            "cmd": f"(cat {source}.txt; echo {stage}) > {stage}.txt",
             "deps": [f"{source}.txt"],
             "outs": [f"{stage}.txt"],
         }
