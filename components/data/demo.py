@@ -72,7 +72,7 @@ def draw_demo(
     seed: int = 0,
     items: int = 480,
     users: int = 300,
-    ratings: int = 12_000,
+    ratings: int = 24_000,
     width: int = 160,
 ) -> Demo:
     """Draw two years of ratings and the prints, `width` pixels wide, into a folder of their own.
@@ -89,7 +89,7 @@ def draw_more(
     *,
     items: int = 24,
     users: int = 8,
-    ratings: int = 900,
+    ratings: int = 1_800,
     width: int = 160,
 ) -> Demo:
     """Draw the next three months of the same world: new prints, new visitors, new ratings.

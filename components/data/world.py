@@ -2,8 +2,9 @@
 
     rating = round to half stars(clip(μ + b_u + b_i + ⟨taste_u, look_i⟩ + noise))
 
-Every print and visitor is drawn from (seed, number) alone, so a later season grows the same world.
-I prints, U visitors, N pairs, F features of a look.
+Tastes of people are alike: each leans some way along a few axes that all share, and has a little
+that is its own. Every print and visitor is drawn from (seed, number) alone, so a later season
+grows the same world. I prints, U visitors, N pairs, F features of a look, A axes of taste.
 """
 
 import math
@@ -18,13 +19,21 @@ from components.errors import DataError
 
 Ints = npt.NDArray[np.int64]
 
-NOISE = 0.68  # standard deviations, all in stars
-_TASTE = 0.70
+NOISE = 0.70  # standard deviations, all in stars
+_TASTE = 0.66
 _USER = 0.35
 _ITEM_BY_LOOK = 0.30
 _ITEM_BY_CHANCE = 0.10
 _MEAN = 3.3
 _LEVELS = np.arange(0.5, 5.01, 0.5)
+
+# What likings go together, in the order of FEATURES. Form counts for more than colour.
+_AXES = (
+    (0.0, 0.0, 0.0, -0.4, 0.5, 0.8),  # calm: sparse, round and in order
+    (0.3, 0.3, -0.8, 0.3, 0.0, 0.0),  # bright: by day, warm, vivid and rather full
+    (0.5, 0.2, 0.2, 0.7, 0.4, -0.1),  # lush: full, warm and round
+)
+_OWN_SHARE = 0.15  # of a taste's variance, in no direction that people share
 
 FIRST_SECOND = 1_672_531_200  # 2023-01-01
 _DAY = 86_400
@@ -102,7 +111,7 @@ def grow(before: World, items: int, users: int, days: int) -> World:
         released.append(before.ends + round(share * days * _DAY))
     streams = [stream(before, _FOR_USER, first_user + number) for number in range(users)]
     biases = [rng.normal(0, _USER) for rng in streams]
-    tastes = [rng.normal(0, _TASTE / len(FEATURES) ** 0.5, len(FEATURES)) for rng in streams]
+    tastes = [_draw_taste(rng) for rng in streams]
     activity = [rng.lognormal(0, _ACTIVITY_SPREAD) for rng in streams]
     return replace(
         before,
@@ -116,6 +125,15 @@ def grow(before: World, items: int, users: int, days: int) -> World:
         ends=ends,
         season=season,
     )
+
+
+def _draw_taste(rng: np.random.Generator) -> Floats:
+    """Draw a taste (F,): leanings along the shared axes, and a little of everything."""
+    axes_AF = np.array(_AXES)
+    axes_AF /= np.linalg.norm(axes_AF, axis=1, keepdims=True)
+    leanings_A = rng.normal(0, ((1 - _OWN_SHARE) / len(axes_AF)) ** 0.5, len(axes_AF))
+    own_F = rng.normal(0, (_OWN_SHARE / len(FEATURES)) ** 0.5, len(FEATURES))
+    return _TASTE * (leanings_A @ axes_AF + own_F)
 
 
 def visit(world: World, begins: int, ratings: int) -> pd.DataFrame:

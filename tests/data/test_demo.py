@@ -7,7 +7,7 @@ from PIL import Image
 
 from components.data.demo import Demo, best_rmse, draw_demo, draw_more, read_truth
 from components.data.looks import Look, draw_print, measure_looks
-from components.data.world import expect_rounded
+from components.data.world import begin, expect_rounded, grow
 from components.errors import DataError
 from components.files import hash_tree, read_parquet
 
@@ -144,3 +144,19 @@ def test_bias_alone_is_clearly_worse_than_the_best_on_a_world_of_some_size(tmp_p
     best = best_rmse(read_truth(demo.folder), ratings)
     assert best < 0.75
     assert residual.std() > best + 0.1
+
+
+def test_tastes_are_mostly_made_of_fewer_likings_than_there_are_features() -> None:
+    tastes = grow(begin(0), items=0, users=400, days=1).tastes_UF
+    spread = np.linalg.svd(tastes - tastes.mean(axis=0), compute_uv=False) ** 2
+    assert spread[:3].sum() / spread.sum() > 0.85
+    assert spread[-1] > 0
+    assert np.sqrt(spread.sum() / len(tastes)) == pytest.approx(0.66, rel=0.1)
+
+
+def test_what_a_look_is_worth_explains_most_of_a_prints_effect() -> None:
+    world = grow(begin(0), items=300, users=1, days=1)
+    features = measure_looks(list(world.looks))
+    found, *_ = np.linalg.lstsq(features, world.effects_I, rcond=None)
+    left = world.effects_I - features @ found
+    assert left.var() < 0.25 * world.effects_I.var()
