@@ -81,10 +81,10 @@ class StepConsole(logging.Handler):
         outcome = "failed" if event == "failed" else "cached" if current.cached else "ran"
         took = "up to date" if current.cached else f"{current.seconds:.1f} s"
         note = f"  {current.note}" if current.note else ""
-        line = Text.assemble(
+        result = Text.assemble(
             "  ", _SIGNS[outcome], f" {current.name:<10} {took:>10}", (note, "dim")
         )
-        self.console.print(line, soft_wrap=True)
+        self.console.print(result, soft_wrap=True)
 
 
 @contextmanager

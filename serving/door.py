@@ -23,6 +23,8 @@ _SENTENCES: dict[int, str] = {
 }
 log = logging.getLogger(__name__)
 
+# BentoML's page at / would fetch a script that counts its visitors from elsewhere.
+_PAGE_POLICY = (b"content-security-policy", b"default-src 'self' 'unsafe-inline' data:")
 _FAILED = "the server failed to answer; its log says why"
 
 
@@ -99,6 +101,8 @@ class _ErrorShaper:
         if message["type"] == "http.response.start" and message["status"] >= 400:
             self._start = message
             return
+        if message["type"] == "http.response.start" and _is_page(message):
+            message = {**message, "headers": [*message["headers"], _PAGE_POLICY]}
         if self._start is None or message["type"] != "http.response.body":
             await self._send(message)
             return
@@ -112,6 +116,11 @@ class _ErrorShaper:
             ]
             await _answer(self._send, status, sentence_for(status, self._body), kept)
             self._start = None
+
+
+def _is_page(start: Message) -> bool:
+    kinds = [value for name, value in start["headers"] if name.lower() == b"content-type"]
+    return any(kind.lower().startswith(b"text/html") for kind in kinds)
 
 
 def sentence_for(status: int, body: bytes) -> str:
