@@ -24,10 +24,11 @@ _OF_THIS_RUN = (
 )
 _NO_TIME = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# Styles, scripts and pictures that the pages would fetch; and the time in a picture's address.
+# Styles, scripts and pictures that the pages would fetch, and scripts that need those; and the
+# time in a picture's address.
 _FETCHED = re.compile(
     r"<link\b[^>]*https?://[^>]*>|<img\b[^>]*https?://[^>]*>"
-    r"|<script\b[^>]*\bsrc=\"https?://[^>]*>\s*</script>|url\('https?://[^']*'\)[^;]*"
+    r"|<script\b.*?</script>|url\('https?://[^']*'\)[^;]*"
     r"|<footer>.*?</footer>",
     re.DOTALL,
 )
@@ -38,7 +39,7 @@ _STYLE = """<style>
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 0 2rem; }
 table { border-collapse: collapse; margin: .5rem 0; }
 td, th { border: 1px solid #ddd; padding: .3rem .6rem; text-align: left; vertical-align: top; }
-.badge, code { background: #eee; border-radius: .2rem; padding: 0 .3rem; }
+.badge, code { background: #eee; color: #222; border-radius: .2rem; padding: 0 .3rem; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; }
 .navbar, .ge-breadcrumbs { position: static; }
 .modal, [data-toggle=collapse] { display: none; }
