@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
+# What components.progress logs where there is no terminal to draw a bar on.
+_PROGRESS = "progress what="
+
 log = logging.getLogger(__name__)
 
 _SIGNS = {"failed": ("✗", "red"), "cached": ("=", "dim"), "ran": ("✓", "green")}
@@ -68,6 +71,9 @@ class StepConsole(logging.Handler):
                 room = max(self.console.width - _BESIDE_LINE, 1)
                 line = record.getMessage()[-room:]
                 self._status.update(Text.assemble((self._label, "bold"), " ", (line, "dim")))
+            elif self._label and _PROGRESS in record.getMessage():
+                line = record.getMessage().partition(_PROGRESS)[2]
+                self.console.print(Text(f"    {self._label} {line}", "dim"), soft_wrap=True)
             return
         event = getattr(record, "event", "")
         if event == "started":

@@ -174,12 +174,18 @@ def _print_places(
         ("report", str(report)),
         ("MLflow", f"{mlflow}/#/models"),
         ("Prefect", f"{prefect}/runs"),
-        (
-            "next",
-            f"beholder recommend USER -w {where} · beholder status -w {where} · "
-            f"beholder down -w {where}",
+        *(
+            (name, f"{_command()} {name} -w {where}")
+            for name in ("status", "recommend USER", "down")
         ),
     )
     console.print()
     for name, place in lines:
-        console.print(f"  [bold]{name:<9}[/] {place}", soft_wrap=True)
+        console.print(f"  [bold]{name.split()[0]:<9}[/] {place}", soft_wrap=True)
+
+
+def _command() -> str:
+    """Return `beholder` as this person can type it: by its path where no environment is active."""
+    if "VIRTUAL_ENV" in os.environ:
+        return "beholder"
+    return os.path.relpath(Path(sys.executable).with_name("beholder"))

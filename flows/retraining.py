@@ -89,4 +89,4 @@ def print_outcome(console: Console, outcome: "Outcome") -> None:
     version = "" if outcome.version is None else f"version {outcome.version} "
     console.print(f"\n{version}{_SIGNS[outcome.decision]}")
     for reason in outcome.reasons:
-        console.print(f"  {reason}", markup=False)
+        console.print(f"  {reason}", markup=False, soft_wrap=True)

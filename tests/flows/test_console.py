@@ -98,6 +98,15 @@ def test_warnings_are_shown_and_other_lines_are_not(draw):
     assert len(lines) == 2
 
 
+def test_progress_of_long_work_is_a_line_where_there_is_no_terminal(draw):
+    def work() -> None:
+        with step("embed"):
+            log.info("components.progress progress what=images done=64 of=480 per_second=30.1")
+
+    lines = draw(work)
+    assert "images done=64 of=480" in lines[0]
+
+
 def loggers_state() -> list[tuple[int, bool, int]]:
     loggers = map(logging.getLogger, ("flows", "components"))
     return [(logger.level, logger.propagate, len(logger.handlers)) for logger in loggers]
