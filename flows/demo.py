@@ -1,6 +1,7 @@
 """`beholder demo`: the main job from an empty folder to an answer, on drawn prints."""
 
 import os
+import sys
 import re
 from pathlib import Path
 
