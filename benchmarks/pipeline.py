@@ -79,6 +79,7 @@ def run(data: Path, scratch: Path, keep: Path | None, strategy: str) -> None:
     from components.data.ingest import ingest
     from components.data.workspace import init_workspace
     from flows.retraining import connect_prefect, run_retrain
+    from flows.status import show_status
 
     tables = scratch / "tables"
     hold_back(data, tables)
@@ -106,6 +107,8 @@ def run(data: Path, scratch: Path, keep: Path | None, strategy: str) -> None:
                 outcome = run_retrain(workspace, name)
                 print(f"{name}: {outcome.decision}: {'; '.join(outcome.reasons)}", flush=True)
             watches[name] = watch.seconds
+            if name == "first":
+                show_status(workspace)
     finally:
         Services(workspace).stop()
     print_table(watches)

@@ -1,8 +1,8 @@
 """`beholder demo`: the main job from an empty folder to an answer, on drawn prints."""
 
 import os
-import sys
 import re
+import sys
 from pathlib import Path
 
 import httpx
