@@ -203,6 +203,7 @@ def main() -> None:
         print(f"beholder: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
+        print("beholder: interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
 
 

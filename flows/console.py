@@ -58,6 +58,7 @@ class StepConsole(logging.Handler):
         from rich.console import Console
 
         self.console = Console(stderr=True, highlight=False)
+        self.console.soft_wrap = not self.console.is_terminal
         self._status = self.console.status("")
         self._label = ""
 

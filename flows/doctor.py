@@ -101,6 +101,7 @@ def _check_pipeline(workspace: Workspace) -> Finding:
 
 def _check_data(workspace: Workspace) -> Finding:
     from components.batches import read_batches
+    from components.data.versions import is_batch_intact
 
     batches = read_batches(workspace)
     if not batches:
@@ -111,7 +112,10 @@ def _check_data(workspace: Workspace) -> Finding:
     if missing:
         says = f"{len(missing)} of {len(batches)} batches are not on this disk ({missing[0]})"
         return Finding("data", "wrong", says, "beholder fetch")
-    return _say("data", f"{len(batches)} batches on this disk")
+    damaged = [batch.id for batch in batches if not is_batch_intact(workspace, batch)]
+    if damaged:
+        return Finding("data", "wrong", f"batch {damaged[0]} is damaged", "beholder fetch")
+    return _say("data", f"{len(batches)} batch(es) on this disk, as they were ingested")
 
 
 def _check_remote(workspace: Workspace) -> Finding:

@@ -12,7 +12,7 @@ from components.settings import load_settings
 from flows.environment import build_environment
 from flows.releases import fetch_bento, require_champion
 from flows.servers import endpoint
-from flows.services import Services
+from flows.services import Services, choose_port
 
 
 def serve_champion(
@@ -27,7 +27,7 @@ def serve_champion(
     bento = fetch_bento(workspace, champion)
     settings = load_settings()
     host = host or settings.host
-    port = settings.endpoint_port if port is None else port
+    port = choose_port(host, port, settings.endpoint_port)
     typer.echo(f"version {champion.number} at http://{host}:{port}, its API at /; Ctrl-C ends it")
     command = serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
     environment = build_environment(workspace, **serve_environment(bento))

@@ -180,6 +180,8 @@ def _deploy(workspace: Workspace, version: "Version") -> None:
 
 
 def _describe_trial(report: "TrialReport") -> str:
+    if not report.passed:
+        return f"failed: {'; '.join(report.reasons)}"
     return (
         f"{report.questions} golden answers, off by {report.max_difference:.0e} at most; "
         f"p99 {report.latency.p99:.0f} ms, {report.memory_mb:.0f} MB"

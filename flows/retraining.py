@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from components.errors import BeholderError
+from components.batches import read_batches
+from components.errors import BeholderError, WorkspaceError
+from components.params import load_params
 from components.paths import Workspace
 from components.settings import load_settings
 from flows.console import show_steps, step
@@ -29,10 +31,18 @@ def retrain_and_show(workspace: Workspace, reason: str = "by hand") -> "Outcome"
 
     Raises BeholderError with the run's own message if it failed.
     """
+    load_params(workspace.params)  # what is wrong here need not wait for a server
+    if not read_batches(workspace):
+        raise WorkspaceError(
+            f"nothing is ingested in {workspace.root} yet; "
+            "run 'beholder ingest --items FILE --images DIR --ratings FILE'"
+        )
     with show_steps() as shown:
         connect_prefect(workspace)
         outcome = run_retrain(workspace, reason)
     print_outcome(shown.console, outcome)
+    report = workspace.evaluation_report / "report.html"
+    shown.console.print(f"  report  {report}", markup=False, soft_wrap=True)
     return outcome
 
 

@@ -194,15 +194,24 @@ class Services:
 
     def _choose_address(self, service: Service, wanted: int | None) -> str:
         ports = self._read_ports()
-        if wanted is not None and not _is_free(self._host, wanted):
-            raise ServiceError(
-                f"port {wanted} of {self._host} is taken by another program; name another port"
-            )
-        known = wanted or ports.get(service.name, {}).get("port", service.preferred_port)
-        port = known if _is_free(self._host, known) else _free_port(self._host)
+        preferred = ports.get(service.name, {}).get("port", service.preferred_port)
+        port = choose_port(self._host, wanted, preferred)
         ports[service.name] = {"port": port, "health": service.health}
         write_json(self._ports_file, ports)
         return _address(self._host, port)
+
+
+def choose_port(host: str, wanted: int | None, preferred: int) -> int:
+    """Return the port that is asked for, else the preferred one, else any that is free.
+
+    Raises ServiceError if the one that is asked for, or the address itself, cannot be had.
+    """
+    if wanted is not None and not _is_free(host, wanted):
+        raise ServiceError(
+            f"port {wanted} of {host} cannot be had: another program has it, or the address is "
+            "none of this machine; name another"
+        )
+    return wanted or (preferred if _is_free(host, preferred) else _free_port(host))
 
 
 def _address(host: str, port: int) -> str:
@@ -228,7 +237,10 @@ def _is_free(host: str, port: int) -> bool:
 
 def _free_port(host: str) -> int:
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise ServiceError(f"{host} is no address of this machine; name another") from error
         return int(probe.getsockname()[1])
 
 

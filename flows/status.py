@@ -25,6 +25,7 @@ _SHOWN_BATCHES = 5
 def show_status(workspace: Workspace) -> None:
     """Print the status of a workspace."""
     console = Console(highlight=False)
+    console.soft_wrap = not console.is_terminal
     console.print(str(workspace.root), style="bold", markup=False, soft_wrap=True)
     _print_data(console, workspace)
     registry = open_registry(workspace)

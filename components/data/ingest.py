@@ -75,7 +75,7 @@ def ingest(
 
 
 def withdraw(workspace: Workspace, batch_id: str) -> Batch:
-    """Take a batch off the list and return it; its files stay until DVC collects them.
+    """Take a batch off the list and return it; its bytes stay in DVC's cache and remote.
 
     So a correction or an erasure makes a new data version. Raises DataError if it is not listed.
     """
@@ -86,6 +86,10 @@ def withdraw(workspace: Workspace, batch_id: str) -> Batch:
             ids = ", ".join(batch.id for batch in listed) or "none"
             raise DataError(f"no batch {batch_id!r} in {workspace.batch_list} (there: {ids})")
         batches.write_batches(workspace, tuple(batch for batch in listed if batch.id != batch_id))
+        # DVC must not miss on another machine what nobody learns from any more.
+        folder = batches.batch_folder(workspace, batch_id)
+        folder.with_name(f"{batch_id}.dvc").unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         log.info("batch withdrawn batch=%s left=%d", batch_id, len(listed) - 1)
         return gone[0]
 

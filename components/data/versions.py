@@ -65,8 +65,11 @@ def fetch_batch(workspace: Workspace, batch_id: str) -> bool:
         return False
     log.info("fetching batch batch=%s", batch.id)
     for bad in list(_find_bad(workspace, batch, _cache(workspace))):
-        log.warning("dropping a bad object path=%s file=%s state=%s", bad.path, bad.name, bad.state)
-        bad.path.unlink(missing_ok=True)
+        if bad.path.exists():
+            log.warning(
+                "dropping a bad object path=%s file=%s state=%s", bad.path, bad.name, bad.state
+            )
+            bad.path.unlink()
     shutil.rmtree(batch_folder(workspace, batch.id), ignore_errors=True)
     _run(workspace, batch, "pull", f"{_target(workspace, batch.id)}.dvc")
     verify_batch(workspace, batch)
