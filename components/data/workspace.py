@@ -22,6 +22,8 @@ _OURS = ("params.yaml", "dvc.yaml", "dvc.lock", "code.yaml", ".dvc", "data", "mo
 # writing a .gitignore of its own into each folder.
 _GIT_IGNORED = (
     f"/{STATE}/",
+    "/mlflow.db",  # what MLflow leaves where it is started without an address
+    "/mlruns/",
     # Not `*/`: DVC would take that for the folder itself, and overlook every batch in it.
     "/data/raw/batches/?*/",
     "/data/raw/batches/.*",
