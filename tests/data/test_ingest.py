@@ -63,6 +63,9 @@ def test_second_batch_is_appended_with_its_refused_rows_said_and_the_first_can_b
     assert withdraw(workspace, first.id) == first
     assert read_batches(workspace) == (done.batch,)
     assert data_version(read_batches(workspace)) != version
+    # A clone would miss in vain what DVC still tracks and nobody lists.
+    assert [path.name for path in workspace.batches.glob("*.dvc")] == [f"{done.batch.id}.dvc"]
+    assert ingest(workspace, params, ratings=ratings).is_new is False
     with pytest.raises(DataError, match=f"no batch '{first.id}'"):
         withdraw(workspace, first.id)
 

@@ -144,6 +144,11 @@ def test_environment_that_makes_no_sense_is_named(
     assert "'many'" in line
 
 
+def test_retrain_of_nothing_names_ingest_before_any_server_starts(call: Call, workspace: Workspace):
+    assert "run 'beholder ingest" in refuse(call, "retrain", "-w", str(workspace.root))
+    assert not (workspace.run / "services").exists()
+
+
 def test_batch_that_is_not_listed_is_named(call: Call, workspace: Workspace):
     assert "feed" in refuse(call, "withdraw", "feed", "-w", str(workspace.root))
     assert "feed" in refuse(call, "fetch", "feed", "-w", str(workspace.root))

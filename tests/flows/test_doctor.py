@@ -33,6 +33,15 @@ def test_batch_that_is_not_here_is_named_with_the_command_that_brings_it(workspa
     assert "0" * 16 in found.says
 
 
+def test_damaged_batch_is_named_with_the_command_that_brings_it_back(workspace: Workspace):
+    batch = Batch("0" * 16, "0" * 64, 1, 0, 0)
+    write_batches(workspace, (batch,))
+    (workspace.batches / batch.id).mkdir(parents=True)
+    found = look(workspace)["data"]
+    assert (found.state, found.mend) == ("wrong", "beholder fetch")
+    assert f"batch {batch.id} is damaged" in found.says
+
+
 @pytest.mark.parametrize("first_line", ["# Laid down by Beholder 0.0.1\n", ""])
 def test_pipeline_of_another_version_is_a_warning(workspace: Workspace, first_line: str):
     rest = workspace.pipeline.read_text().partition("\n")[2]

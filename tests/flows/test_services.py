@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from components.errors import ServiceError
 from components.paths import Workspace
-from flows.services import Service, Services
+from flows.services import Service, Services, choose_port
 
 pytestmark = pytest.mark.integration
 
@@ -121,3 +122,18 @@ def test_service_that_never_answers_is_told_with_the_end_of_its_log(services: Se
     broken = Service("broken", 18432, "/", 3, command, {})
     with pytest.raises(ServiceError, match=r"(?s)broken did not answer .*no such table: users"):
         services.ensure(broken)
+
+
+def test_port_that_is_asked_for_is_had_or_refused_and_a_preferred_one_gives_way() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ServiceError, match=f"port {port} of 127.0.0.1 cannot be had"):
+            choose_port("127.0.0.1", port, 3000)
+        assert choose_port("127.0.0.1", None, port) != port
+
+
+def test_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(ServiceError, match=r"192\.0\.2\.1 is no address of this machine"):
+        choose_port("192.0.2.1", None, 3000)
