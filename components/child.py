@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
@@ -22,13 +23,25 @@ def supervised(command: Sequence[str], parent: int | None = None) -> list[str]:
     return [sys.executable, "-I", __file__, str(parent or os.getpid()), *command]
 
 
+def interpreter_first() -> str:
+    """Return PATH with this interpreter's folder first, so that `python` means this one."""
+    folder = str(Path(sys.executable).parent)
+    return os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
+
+
+def follow_parent(parent: int) -> bool:
+    """Ask the kernel for SIGKILL when the parent dies (Linux only); False if it is dead already."""
+    if sys.platform != "linux":
+        return True
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent
+
+
 def main() -> None:
-    """Ask for SIGKILL at the parent's death, then replace this process by the command."""
+    """Follow the parent, then replace this process by the command."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before it could be watched
-            sys.exit(f"the process {parent} that started {command[0]} has ended")
+    if not follow_parent(parent):
+        sys.exit(f"the process {parent} that started {command[0]} has ended")
     os.execvp(command[0], command)  # noqa: S606 - replaced on purpose, no shell
 
 

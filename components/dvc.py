@@ -7,9 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from components.child import supervised
+from components.child import interpreter_first, supervised
 from components.errors import WorkspaceError
 from components.paths import Workspace
 from components.settings import TELEMETRY_OFF
@@ -64,12 +63,11 @@ def run_dvc(
 
 def dvc_environment(workspace: Workspace) -> dict[str, str]:
     """Return the environment of a DVC child: this interpreter first on PATH, caches of its own."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
         **os.environ,
         **TELEMETRY_OFF,
-        "PATH": path,
-        "DVC_SITE_CACHE_DIR": str(workspace.cache / "dvc-site"),
+        "PATH": interpreter_first(),
+        "DVC_SITE_CACHE_DIR": str(workspace.dvc_state),
         "PYTHONUNBUFFERED": "1",
     }
 

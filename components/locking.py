@@ -1,19 +1,17 @@
 """One step at a time in a workspace, and no step that outlives whoever started it."""
 
-import ctypes
 import fcntl
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from components.child import follow_parent
 from components.errors import WorkspaceError
 
-_PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
 
 log = logging.getLogger(__name__)
@@ -25,11 +23,7 @@ def die_with_parent() -> None:
     DVC killed with SIGKILL would otherwise leave its trainer alive, beside which the next run
     would start a second one.
     """
-    if sys.platform != "linux":
-        return
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died between the two calls
+    if not follow_parent(os.getppid()):
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -124,6 +124,11 @@ class Workspace:
         return self.state / "cache"
 
     @property
+    def dvc_state(self) -> Path:
+        """DVC's site cache of this workspace, whoever calls it: us or a person."""
+        return self.state / "dvc"
+
+    @property
     def run(self) -> Path:
         """Locks, logs, process ids and the live training history."""
         return self.state / "run"

@@ -1,9 +1,8 @@
 """The environment in which our servers and children run: telemetry off, state in the workspace."""
 
 import os
-import sys
-from pathlib import Path
 
+from components.child import interpreter_first
 from components.paths import Workspace
 from components.promotion.store import DEFAULTS, ENFORCED
 from components.settings import TELEMETRY_OFF
@@ -21,12 +20,6 @@ PREFECT_SAFETY = {
 }
 
 
-def interpreter_first() -> str:
-    """Return PATH with this interpreter's folder first, so that `python` means this one."""
-    folder = str(Path(sys.executable).parent)
-    return os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
-
-
 def build_environment(workspace: Workspace, **more: str) -> dict[str, str]:
     """Return the variables that every process of a workspace gets on top of the caller's own."""
     return {
@@ -35,7 +28,7 @@ def build_environment(workspace: Workspace, **more: str) -> dict[str, str]:
         **PREFECT_SAFETY,
         "PATH": interpreter_first(),
         "PREFECT_HOME": str(workspace.state / "prefect"),
-        "DVC_SITE_CACHE_DIR": str(workspace.cache / "dvc-site"),
+        "DVC_SITE_CACHE_DIR": str(workspace.dvc_state),
         "BEHOLDER_WORKSPACE": str(workspace.root),
         **more,
     }

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import yaml
 
-from components.child import supervised
+from components.child import interpreter_first, supervised
 from components.errors import BeholderError, CorruptFileError
 from components.files import hash_file, hash_json, read_json, write_bytes, write_folder, write_json
 from components.models.bundle import MANIFEST, verify_bundle
@@ -213,7 +213,6 @@ def _build(scratch: Path, tag: str) -> Path:
         *(sys.executable, "-m", "bentoml", "build", "--version", version),
         *("-f", "bentofile.yaml", "--output", "tag", "."),
     ]
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     result = subprocess.run(
         supervised(command),
         cwd=scratch / "stage",
@@ -221,7 +220,7 @@ def _build(scratch: Path, tag: str) -> Path:
             **os.environ,
             **TELEMETRY_OFF,
             "BENTOML_HOME": str(home),
-            "PATH": path,
+            "PATH": interpreter_first(),
             "PYTHONSAFEPATH": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         },

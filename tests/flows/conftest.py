@@ -88,7 +88,7 @@ def pipeline(run_pipeline: Workspace, tmp_path: Path, own_environment: None) -> 
 
 
 def dvc(workspace: Workspace, *arguments: str) -> None:
-    environment = {**os.environ, "DVC_SITE_CACHE_DIR": str(workspace.cache / "dvc-site")}
+    environment = {**os.environ, "DVC_SITE_CACHE_DIR": str(workspace.dvc_state)}
     command = [sys.executable, "-m", "dvc", *arguments]
     subprocess.run(command, cwd=workspace.root, env=environment, check=True)
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from components.child import interpreter_first
 from components.paths import Workspace
 from components.settings import TELEMETRY_OFF
-from flows.environment import build_environment, enter, interpreter_first
+from flows.environment import build_environment, enter
 
 HERE = Workspace(Path("/somewhere/here"))
 
