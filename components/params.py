@@ -1,21 +1,17 @@
 """params.yaml, typed and frozen: every number that changes a result, one section a step."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from components.errors import ParameterError
+from components.family_params import Families, Positive, Section, Share
+from components.files import write_bytes
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A section of params.yaml: frozen; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_NEVER_WRAP = 1 << 16
 
 
 class Data(Section):
@@ -92,25 +88,10 @@ class Embed(Section):
 
 
 class Train(Section):
-    """The family to learn and how; each `_prior` is σ² of a rating over that of a parameter."""
+    """The family to learn, one of those under `families`, and the seed of all that is drawn."""
 
-    family: Literal["mean", "popularity", "biases", "mf", "hybrid"]
+    family: str
     seed: int
-    factors: Annotated[int, Field(ge=1)]
-    image_factors: Annotated[int, Field(ge=1)]
-    learning_rate: Positive
-    batches: Annotated[int, Field(ge=1)]
-    max_epochs: Annotated[int, Field(ge=1)]
-    patience: Annotated[int, Field(ge=1)]
-    bias_prior: Positive
-    factor_prior: Positive
-    history_prior: Positive
-    history_bias_prior: Positive
-    image_prior: Positive
-    image_bias_prior: Positive
-    image_history_prior: Positive
-    id_dropout: Annotated[float, Field(ge=0, lt=1)]
-    history_dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
 class Evaluate(Section):
@@ -161,24 +142,72 @@ class Params(Section):
     split: Split
     embed: Embed
     train: Train
+    families: Families
     evaluate: Evaluate
     refit: Refit
     trial: Trial
     gate: Gate
 
+    @model_validator(mode="after")
+    def _check_family(self) -> "Params":
+        names = sorted(Families.model_fields)
+        if self.train.family not in names:
+            raise ValueError(f"train.family {self.train.family!r} is none of {', '.join(names)}")
+        return self
+
+    @property
+    def options(self) -> Section:
+        """Return the options of the family that is learnt."""
+        return self.families.options(self.train.family)
+
 
 def load_params(path: Path) -> Params:
     """Read params.yaml; raise ParameterError naming the first key that is wrong, and its value."""
     try:
-        return Params.model_validate(yaml.safe_load(path.read_text()))
+        content = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
         raise ParameterError(f"{path} is missing; 'beholder init DIR' writes one") from error
     except yaml.YAMLError as error:
         why = " ".join(str(error).split())
         raise ParameterError(f"{path} is not valid YAML: {why}") from error
+    return validate_params(content, path)
+
+
+def validate_params(content: object, path: Path) -> Params:
+    """Return parameters from what a params.yaml holds; `path` is named in the ParameterError."""
+    try:
+        return Params.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ParameterError(
             f"{path}: {key}: {first['msg']} (got {first['input']!r:.80})"
         ) from error
+
+
+def write_values(path: Path, values: dict[str, object]) -> None:
+    """Change some values of a params.yaml, named like `families.hybrid.factors`, and nothing else.
+
+    Comments and order stay. Raises ParameterError, and leaves the file alone, if a key is not
+    there or the whole would no longer be valid.
+    """
+    from ruamel.yaml import YAML
+
+    load_params(path)
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = _NEVER_WRAP
+    editor.indent(mapping=2, sequence=4, offset=2)
+    content = editor.load(path.read_text())
+    for key, value in values.items():
+        *sections, name = key.split(".")
+        place = content
+        for section in sections:
+            place = place.get(section) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or name not in place:
+            raise ParameterError(f"{path} has no key {key}, so it cannot be set to {value!r}")
+        place[name] = value
+    text = StringIO()
+    editor.dump(content, text)
+    validate_params(yaml.safe_load(text.getvalue()), path)
+    write_bytes(path, text.getvalue().encode())

@@ -1,7 +1,6 @@
 """`beholder demo`: the main job from an empty folder to an answer, on drawn prints."""
 
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from rich.console import Console
 
 from components.code import refresh_code
 from components.errors import BeholderError
-from components.files import read_parquet, write_bytes
+from components.files import read_parquet
+from components.params import write_values
 from components.paths import Workspace
 from components.settings import load_settings
 from flows.console import show_steps, step
@@ -66,19 +66,11 @@ def _prepare(folder: Path) -> Workspace:
 
 
 def loosen_images(params: Path) -> None:
-    """Write the demo's `train.image_prior` into a params.yaml; all other bytes stay.
+    """Write the demo's `families.hybrid.image_prior` into a params.yaml.
 
     Called when the workspace is made and never again, so that whoever changes it keeps the change.
-    Raises BeholderError if the file has no such line.
     """
-    line = f"  image_prior: {_IMAGE_PRIOR}           # looser: here tastes come from the pictures"
-    text, found = re.subn(r"^  image_prior:.*$", line, params.read_text(), flags=re.MULTILINE)
-    if found != 1:
-        raise BeholderError(
-            f"{params}: {found} lines set train.image_prior, 1 should; remove the folder and run "
-            "'beholder demo' again"
-        )
-    write_bytes(params, text.encode())
+    write_values(params, {"families.hybrid.image_prior": _IMAGE_PRIOR})
 
 
 def _drawn_folder(workspace: Workspace) -> Path:

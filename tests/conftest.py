@@ -18,11 +18,40 @@ import pandas as pd
 import pytest
 
 from components.child import supervised
+from components.params import Params
 from components.settings import TELEMETRY_OFF
 
 os.environ.update(TELEMETRY_OFF)
 
+SMALL = {"factors": 4, "image_factors": 3, "max_epochs": 12, "batches": 2}
+
 POSTERS = Path(__file__).parents[2] / "shared/data/movielens-posters"
+
+
+def make_small(params: Params, family: str | None = None, **changed: object) -> Params:
+    """Return parameters whose families are small, with changed options where a family has them."""
+    sections = {}
+    for name in type(params.families).model_fields:
+        section = params.families.options(name)
+        update = {
+            key: value
+            for key, value in {**SMALL, **changed}.items()
+            if key in type(section).model_fields
+        }
+        sections[name] = section.model_copy(update=update)
+    seed = changed.get("seed", params.train.seed)
+    chosen = {"family": family or params.train.family, "seed": seed}
+    return params.model_copy(
+        update={
+            "families": params.families.model_copy(update=sections),
+            "train": params.train.model_copy(update=chosen),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def shrink() -> Callable[..., Params]:
+    return make_small
 
 
 @pytest.fixture(scope="session")

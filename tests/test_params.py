@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from components.errors import ParameterError
-from components.params import load_params
+from components.params import load_params, write_values
 
 TEMPLATE = Path(__file__).parents[1] / "params.yaml"
 
@@ -54,3 +54,42 @@ def test_parameters_cannot_be_changed_once_read() -> None:
     params = load_params(TEMPLATE)
     with pytest.raises(ValueError, match="frozen"):
         params.train.seed = 1  # type: ignore[misc]
+
+
+def test_unknown_family_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    path = write_changed(tmp_path, "train", family="hybird")
+    with pytest.raises(ParameterError, match=r"'hybird' is none of .*hybrid, mean, mf"):
+        load_params(path)
+
+
+def test_unknown_option_of_a_family_is_named(tmp_path: Path) -> None:
+    path = write_changed(tmp_path, "families", mean={"prior": 3})
+    with pytest.raises(ParameterError, match=r"families\.mean\.prior"):
+        load_params(path)
+
+
+def test_written_values_change_their_lines_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(TEMPLATE.read_bytes())
+    write_values(path, {"families.hybrid.factors": 48, "train.seed": 7})
+    before, after = TEMPLATE.read_text().splitlines(), path.read_text().splitlines()
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert [line.split("#")[0].split() for line in changed] == [["seed:", "7"], ["factors:", "48"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"families.hybrid.faktors": 3}, r"no key families\.hybrid\.faktors"),
+        ({"families.hybrd.factors": 3}, r"no key families\.hybrd\.factors"),
+        ({"train.seed": 1, "families.hybrid.factors": 0}, r"families\.hybrid\.factors.*got 0"),
+    ],
+)
+def test_values_that_do_not_fit_leave_the_file_alone(
+    tmp_path: Path, values: dict[str, object], said: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(TEMPLATE.read_bytes())
+    with pytest.raises(ParameterError, match=said):
+        write_values(path, values)
+    assert path.read_bytes() == TEMPLATE.read_bytes()

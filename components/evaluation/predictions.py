@@ -30,9 +30,13 @@ def predict_prequential(predictor: Predictor, test: pd.DataFrame) -> Floats:
     moments = list(_moments(predictor, test))
     for start in range(0, len(moments), _FOLDS_AT_ONCE):
         block = moments[start : start + _FOLDS_AT_ONCE]
-        side = predictor.fold_all([user for user, _, _ in block], [past for _, past, _ in block])
-        rows_B = np.concatenate([rows for _, _, rows in block])
-        owner_B = np.repeat(np.arange(len(block)), [len(rows) for _, _, rows in block])
+        side = predictor.fold_all(
+            [user for user, _, _, _ in block],
+            [past for _, past, _, _ in block],
+            [now for _, _, now, _ in block],
+        )
+        rows_B = np.concatenate([rows for *_, rows in block])
+        owner_B = np.repeat(np.arange(len(block)), [len(rows) for *_, rows in block])
         items = predictor.item_side(test["item_id"].iloc[rows_B].tolist())
         predicted_N[rows_B] = predictor.rate(side.take(owner_B), items)
     return predicted_N
@@ -47,8 +51,8 @@ def sample_users(user_ids: pd.Series, most: int, seed: int) -> Bools:
     return user_ids.isin(drawn.tolist()).to_numpy()
 
 
-def _moments(predictor: Predictor, test: pd.DataFrame) -> Iterator[tuple[str, History, Ints]]:
-    """Yield each user and second: the user's test rows before it, and the rows in it."""
+def _moments(predictor: Predictor, test: pd.DataFrame) -> Iterator[tuple[str, History, int, Ints]]:
+    """Yield each user and second: the user's test rows before it, the second, the rows in it."""
     if test.empty:
         return
     items_N = predictor.bundle.catalogue.find(test["item_id"].tolist())
@@ -62,4 +66,4 @@ def _moments(predictor: Predictor, test: pd.DataFrame) -> Iterator[tuple[str, Hi
         for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
             past = rows[:start][items_N[rows[:start]] != UNKNOWN]
             history = History(items_N[past], ratings_N[past], times_N[past])
-            yield str(users[rows[0]]), history, rows[start:end]
+            yield str(users[rows[0]]), history, int(times_N[rows[start]]), rows[start:end]

@@ -1,11 +1,12 @@
 """The cheap rungs of the ladder: the mean, popularity, and user and item biases."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
-from components.models.catalogue import Catalogue, Floats, History, UserBook
-from components.models.protocol import Side, Weights
+from components.models.catalogue import Catalogue, Floats, UserBook
+from components.models.protocol import Asker, Side, Weights
 
 
 def flat_side(bias_B: Floats, path: str) -> Side:
@@ -23,7 +24,7 @@ class Mean:
         self.mean = float(weights["mean"][0])
         self._items = len(catalogue)
 
-    def fold_users(self, users: list[tuple[int, History]]) -> Side:
+    def fold_users(self, users: Sequence[Asker]) -> Side:
         """Return a bias of zero for everybody."""
         return flat_side(np.zeros(len(users), np.float32), "prior")
 
@@ -62,11 +63,12 @@ class Biases(Popularity):
         super().__init__(weights, catalogue, users)
         self._prior = float(weights["user_prior"][0])
 
-    def fold_users(self, users: list[tuple[int, History]]) -> Side:
+    def fold_users(self, users: Sequence[Asker]) -> Side:
         """Return each user's bias from the history; zero where it is empty."""
         bias_B = np.zeros(len(users), np.float32)
         paths = []
-        for row, (_, history) in enumerate(users):
+        for row, asker in enumerate(users):
+            history = asker.history
             residuals_N = history.ratings_N - self.mean - self._bias_I[history.items_N]
             bias_B[row] = residuals_N.sum() / (len(history) + self._prior)
             paths.append("history" if len(history) else "prior")

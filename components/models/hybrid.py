@@ -8,14 +8,14 @@ Dimension letters as in `components.models`, and K image factors, C = D + 1 colu
 read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from components.models.catalogue import UNKNOWN, Bools, Catalogue, Floats, History, Ints, UserBook
-from components.models.protocol import Side, Weights
+from components.models.catalogue import UNKNOWN, Bools, Catalogue, Floats, Ints, UserBook
+from components.models.protocol import Asker, Side, Weights
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,13 @@ class Hybrid:
         self._read_users = Reader(weights["user_how"], weights["user_that"], item_prior, softening)
         self._items = self._fold_known_items(looks_IK, catalogue.has_image_I, users)
 
-    def fold_users(self, users: list[tuple[int, History]]) -> Side:
+    def fold_users(self, users: Sequence[Asker]) -> Side:
         """Return p_u + h and its linear terms; an unknown user has a learnt prior for p_u."""
         weights = self._weights
         rows_BC = np.empty((len(users), self._read_items.how_RC.shape[1]), np.float32)
         paths = []
-        for row, (user, history) in enumerate(users):
+        for row, asker in enumerate(users):
+            user, history = asker.user, asker.history
             base_N = self.mean + weights["item_base"][history.items_N]
             read_C, level = self._read_items.read(history.items_N, history.ratings_N - base_N)
             known = user != UNKNOWN

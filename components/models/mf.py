@@ -1,11 +1,12 @@
 """Matrix factorization: biases plus a dot product of factors; users are solved for when asked."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from components.models.catalogue import Catalogue, Floats, History, UserBook
-from components.models.protocol import Side, Weights
+from components.models.protocol import Asker, Side, Weights
 
 
 class MatrixFactorization:
@@ -29,13 +30,14 @@ class MatrixFactorization:
         rated_I = np.bincount(users.items_N, minlength=len(catalogue)) > 0
         self._paths = tuple("factors" if rated else "prior" for rated in rated_I)
 
-    def fold_users(self, users: list[tuple[int, History]]) -> Side:
+    def fold_users(self, users: Sequence[Asker]) -> Side:
         """Return each user's ridge solution from the history; zeros where it is empty."""
         solved_BD1 = np.zeros((len(users), len(self._priors_D1)), np.float32)
-        for row, (_, history) in enumerate(users):
+        for row, asker in enumerate(users):
+            history = asker.history
             if len(history):
                 solved_BD1[row] = self._solve(history)
-        paths = tuple(_path(user, history) for user, history in users)
+        paths = tuple(_path(asker.user, asker.history) for asker in users)
         return Side(solved_BD1[:, -1].copy(), solved_BD1[:, :-1].copy(), paths)
 
     def fold_items(self, embeddings_BE: Floats) -> Side:

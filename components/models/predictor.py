@@ -7,7 +7,7 @@ import numpy as np
 
 from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
-from components.models.protocol import Side
+from components.models.protocol import Asker, Side, rate_pairs
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,21 @@ class Predictor:
         times = np.zeros(int(known.sum()), np.int64)
         return History(indices[known], ratings[known], times), unknown
 
-    def fold_user(self, user_id: str | None, extra: History | None = None) -> Side:
+    def fold_user(
+        self, user_id: str | None, extra: History | None = None, now: int | None = None
+    ) -> Side:
         """Return one user's side: what training knows of the id, then `extra` ratings on top.
 
-        A later rating of the same item replaces the earlier one.
+        A later rating of the same item replaces the earlier one. `now` is when, in seconds; None
+        asks regardless of time.
         """
-        return self.fold_all([user_id], [extra])
+        return self.fold_all([user_id], [extra], [now])
 
     def fold_all(
-        self, user_ids: Sequence[str | None], extras: Sequence[History | None] | None = None
+        self,
+        user_ids: Sequence[str | None],
+        extras: Sequence[History | None] | None = None,
+        nows: Sequence[int | None] | None = None,
     ) -> Side:
         """Return the sides of many users, each as `fold_user` makes it."""
         book = self.bundle.users
@@ -57,7 +63,14 @@ class Predictor:
         for row, extra in enumerate(extras or ()):
             if extra is not None and len(extra):
                 histories[row] = _append(histories[row], extra)
-        return self._model.fold_users(list(zip(indices, histories, strict=True)))
+        return self._model.fold_users(
+            [
+                Asker(index, history, now)
+                for index, history, now in zip(
+                    indices, histories, nows or [None] * len(indices), strict=True
+                )
+            ]
+        )
 
     def predict(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Floats:
         """Return the predicted rating of each (user, item) pair; unknown ids get the priors."""
@@ -68,7 +81,7 @@ class Predictor:
         users, rows = np.unique(np.asarray(user_ids, dtype=object).astype(str), return_inverse=True)
         indices = self.bundle.users.find(users.tolist())
         side = self._model.fold_users(
-            [(int(index), self.bundle.users.history(int(index))) for index in indices]
+            [Asker(int(index), self.bundle.users.history(int(index))) for index in indices]
         )
         return side.take(rows)
 
@@ -92,8 +105,7 @@ class Predictor:
 
     def rate(self, users: Side, items: Side) -> Floats:
         """Return the ratings of B pairs, clipped to the scale; a single row on one side repeats."""
-        dots = np.einsum("bd,bd->b", *np.broadcast_arrays(users.vectors_BD, items.vectors_BD))
-        return self._clip(self._model.mean + users.bias_B + items.bias_B + dots)
+        return self._clip(rate_pairs(self._model.mean, users, items))
 
     def score(self, user: Side) -> Floats:
         """Return one user's predicted rating of every item of the catalogue, unclipped (I,)."""

@@ -1,5 +1,6 @@
 """The protocol that every family of recommenders keeps, and the form in which it answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -31,6 +32,24 @@ class Side:
         return Side(self.bias_B[rows], self.vectors_BD[rows], tuple(self.paths[r] for r in rows))
 
 
+@dataclass(frozen=True)
+class Asker:
+    """Somebody who asks: a dense index or UNKNOWN, and all the ratings that may be read.
+
+    `now` is when, in seconds; None asks regardless of time: what fades with time has faded.
+    """
+
+    user: int
+    history: History
+    now: int | None = None
+
+
+def rate_pairs(mean: float, users: Side, items: Side) -> Floats:
+    """Return the unclipped ratings of B pairs; a single row on one side repeats."""
+    dots_B = np.einsum("bd,bd->b", *np.broadcast_arrays(users.vectors_BD, items.vectors_BD))
+    return mean + users.bias_B + items.bias_B + dots_B
+
+
 class Recommender(Protocol):
     """A trained recommender, answering from arrays; built once from weights, never changed."""
 
@@ -39,8 +58,8 @@ class Recommender(Protocol):
 
     def __init__(self, weights: Weights, catalogue: Catalogue, users: UserBook) -> None: ...
 
-    def fold_users(self, users: list[tuple[int, History]]) -> Side:
-        """Return the user side of (dense index or UNKNOWN, history) pairs.
+    def fold_users(self, users: Sequence[Asker]) -> Side:
+        """Return the user side of those who ask.
 
         The history replaces the one known from training, it is not added to it: callers pass the
         whole of what may be read.

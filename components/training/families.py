@@ -1,45 +1,61 @@
-"""The families that learn by the loop, by name."""
+"""How each family is learnt, by name: in closed form, or by the loop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
+from components.family_params import LookOptions, Section
 from components.models.catalogue import Catalogue, UserBook
 from components.models.hybrid import project_looks
 from components.models.protocol import Weights
-from components.params import Train
 from components.training.hybrid import HybridLearner
+from components.training.ladder import fit_biases_rung, fit_mean, fit_popularity
 from components.training.learner import Learner
 from components.training.looks import fit_looks
 from components.training.matrix_factorization import MatrixFactorizationLearner
 from components.training.tensors import Interactions
 
 
-def fit_statistics(catalogue: Catalogue, train: Train) -> Weights:
+@dataclass(frozen=True)
+class Setting:
+    """All that a learner may begin from; tensors on the device of `interactions`."""
+
+    book: UserBook
+    interactions: Interactions
+    catalogue: Catalogue
+    statistics: Weights
+    options: Any
+    generator: Generator
+
+    def looks(self) -> Tensor:
+        """Return the items' projected looks (I, K); zeros without an image."""
+        looks_IK = project_looks(
+            self.catalogue.embeddings_IE,
+            self.catalogue.has_image_I,
+            self.statistics["image_mean"],
+            self.statistics["image_projection"],
+        )
+        return torch.from_numpy(looks_IK).to(self.interactions.ratings_N.device)
+
+
+FITTERS: dict[str, Callable[[UserBook, Catalogue, Any], Weights]] = {
+    "mean": fit_mean,
+    "popularity": fit_popularity,
+    "biases": fit_biases_rung,
+}
+
+LEARNERS: dict[str, Callable[[Setting], Learner]] = {
+    "mf": lambda s: MatrixFactorizationLearner(s.book, s.interactions, s.options, s.generator),
+    "hybrid": lambda s: HybridLearner(s.book, s.interactions, s.looks(), s.options, s.generator),
+}
+
+
+def fit_statistics(catalogue: Catalogue, options: Section) -> Weights:
     """Return the weights that a family takes from the catalogue alone, before any rating."""
-    if train.family != "hybrid":
+    if not isinstance(options, LookOptions):
         return {}
-    mean_E, projection_EK = fit_looks(catalogue, train.image_factors)
+    mean_E, projection_EK = fit_looks(catalogue, options.image_factors)
     return {"image_mean": mean_E, "image_projection": projection_EK}
-
-
-def build_learner(
-    book: UserBook,
-    interactions: Interactions,
-    catalogue: Catalogue,
-    statistics: Weights,
-    train: Train,
-    generator: Generator,
-) -> Learner:
-    """Return a learner of `train.family`, at its start, on the device of `interactions`."""
-    if train.family == "mf":
-        return MatrixFactorizationLearner(book, interactions, train, generator)
-    looks_IK = project_looks(
-        catalogue.embeddings_IE,
-        catalogue.has_image_I,
-        statistics["image_mean"],
-        statistics["image_projection"],
-    )
-    device = interactions.ratings_N.device
-    return HybridLearner(
-        book, interactions, torch.from_numpy(looks_IK).to(device), train, generator
-    )

@@ -8,17 +8,18 @@ Dimension letters as in `components.training.tensors`, and C = D + 1: the last c
 table is a linear term.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from components.family_params import Hybrid
 from components.models.catalogue import UNKNOWN, UserBook
 from components.models.protocol import Weights
-from components.params import Train
 from components.training.ladder import fit_biases, mean_rating
-from components.training.learner import Rows, draw
+from components.training.learner import Rows, draw, shuffle
 from components.training.tensors import Groups, Interactions, gather, sum_read
 
 _START_SPREAD = 0.05
@@ -99,7 +100,7 @@ class HistoryReader(nn.Module):
 
 
 class HybridLearner(nn.Module):
-    """MAP estimate with a normal prior for each block of parameters (params.train.*_prior).
+    """MAP estimate with a normal prior for each block of parameters (families.hybrid.*_prior).
 
     ID dropout strikes a row's user or item: the learnt prior of unknown ones takes its place. A
     struck item loses its history too, for an item that nobody rated has none; a struck user loses
@@ -111,25 +112,26 @@ class HybridLearner(nn.Module):
         book: UserBook,
         interactions: Interactions,
         looks_IK: Tensor,
-        train: Train,
+        options: Hybrid,
         generator: Generator,
     ) -> None:
         super().__init__()
-        self._train, self._mean = train, float(mean_rating(book))
+        self._options, self._mean = options, float(mean_rating(book))
+        self._interactions = interactions
         self._looks_IK = looks_IK
         device = looks_IK.device
-        bias_U, bias_I = fit_biases(book, interactions.items, train.bias_prior)
+        bias_U, bias_I = fit_biases(book, interactions.items, options.bias_prior)
         self._base_U = torch.from_numpy(bias_U).to(device)
         self._base_I = torch.from_numpy(bias_I).to(device)
         self._rated_I = interactions.by_item.offsets.diff() > 0
         self._of_users, self._of_items = self._histories(interactions)
-        users, items, columns = interactions.users, interactions.items, train.factors + 1
+        users, items, columns = interactions.users, interactions.items, options.factors + 1
         self.user = nn.Parameter(_start(users, columns, generator))
         self.item = nn.Parameter(_start(items, columns, generator))
         self.new_user = nn.Parameter(torch.zeros(columns))
         self.new_item = nn.Parameter(torch.zeros(columns))
-        self.reads_items = HistoryReader(items, columns, train.bias_prior, generator)
-        self.reads_users = HistoryReader(users, columns, train.bias_prior, generator)
+        self.reads_items = HistoryReader(items, columns, options.bias_prior, generator)
+        self.reads_users = HistoryReader(users, columns, options.bias_prior, generator)
         self.image = nn.Parameter(torch.zeros(looks_IK.shape[1], columns))
         self.image_how = nn.Parameter(torch.zeros(looks_IK.shape[1], columns))
         self.user_levels = nn.Parameter(torch.tensor([0.0, 1.0]))  # of known and of new users
@@ -148,6 +150,10 @@ class HybridLearner(nn.Module):
         )
         return of_users, of_items
 
+    def batches(self, generator: Generator) -> Iterator[Rows]:
+        """Yield all rows, shuffled."""
+        return shuffle(self._interactions, self._options.batches, generator)
+
     def rate(self, rows: Rows, generator: Generator | None) -> Tensor:
         """Return B ratings; with a generator, some users and items are struck as unknown."""
         new_user_B, no_history_B, new_item_B = self._strike(rows, generator)
@@ -162,9 +168,9 @@ class HybridLearner(nn.Module):
         new_item_B = ~self._rated_I[rows.items_B]
         if generator is None:
             return new_user_B, new_user_B, new_item_B
-        share, count, device = self._train.id_dropout, len(rows.users_B), new_user_B.device
+        share, count, device = self._options.id_dropout, len(rows.users_B), new_user_B.device
         struck_B = draw(generator, share, count, device)
-        no_history_B = struck_B & draw(generator, self._train.history_dropout, count, device)
+        no_history_B = struck_B & draw(generator, self._options.history_dropout, count, device)
         return struck_B, no_history_B, draw(generator, share, count, device)
 
     def _user_side(
@@ -190,15 +196,15 @@ class HybridLearner(nn.Module):
 
     def penalty(self) -> Tensor:
         """Return Σ prior × squares, block by block; levels and the means of new ones are free."""
-        train = self._train
+        options = self._options
         ids = _squares(self.user) + _squares(self.item)
         histories = self.reads_items.penalty() + self.reads_users.penalty()
         images = _squares(self.image)
         weights = torch.tensor(
             [
-                [train.factor_prior, train.bias_prior],
-                [train.history_prior, train.history_bias_prior],
-                [train.image_prior, train.image_bias_prior],
+                [options.factor_prior, options.bias_prior],
+                [options.history_prior, options.history_bias_prior],
+                [options.image_prior, options.image_bias_prior],
             ],
             device=ids.device,
         )
@@ -206,8 +212,8 @@ class HybridLearner(nn.Module):
         of_how = self.image_how.square().sum()
         return (
             (torch.stack([ids, histories, images]) * weights).sum()
-            + train.factor_prior * of_new
-            + train.image_history_prior * of_how
+            + options.factor_prior * of_new
+            + options.image_history_prior * of_how
         )
 
     def module(self) -> nn.Module:
@@ -228,7 +234,7 @@ class HybridLearner(nn.Module):
         weights = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
         weights["mean"] = np.array([self._mean], np.float32)
         weights["softening"] = np.array([_SOFTENING], np.float32)
-        weights["level_priors"] = np.array([self._train.bias_prior] * 2, np.float32)
+        weights["level_priors"] = np.array([self._options.bias_prior] * 2, np.float32)
         return weights
 
 

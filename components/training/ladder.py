@@ -2,25 +2,33 @@
 
 import numpy as np
 
-from components.models.catalogue import Floats, UserBook
+from components.family_params import Nothing, Shrinkage
+from components.models.catalogue import Catalogue, Floats, UserBook
 from components.models.protocol import Weights
 
 RUNGS = ("mean", "popularity", "biases")
 _SWEEPS = 20
 
 
-def fit_rung(family: str, users: UserBook, items: int, bias_prior: float) -> Weights:
-    """Return the weights of a rung, learnt from a book of ratings of `items` items."""
+def fit_mean(users: UserBook, catalogue: Catalogue, options: Nothing) -> Weights:
+    """Return the weights of `components.models.biases.Mean`."""
+    return {"mean": np.array([mean_rating(users)], np.float32)}
+
+
+def fit_popularity(users: UserBook, catalogue: Catalogue, options: Shrinkage) -> Weights:
+    """Return the weights of `components.models.biases.Popularity`."""
     mean = mean_rating(users)
-    weights: Weights = {"mean": np.array([mean], np.float32)}
-    if family == "popularity":
-        weights["item_bias"] = shrunk_means(
-            users.items_N, users.ratings_N - mean, items, bias_prior
-        )
-    if family == "biases":
-        _, weights["item_bias"] = fit_biases(users, items, bias_prior)
-        weights["user_prior"] = np.array([bias_prior], np.float32)
-    return weights
+    bias_I = shrunk_means(users.items_N, users.ratings_N - mean, len(catalogue), options.prior)
+    return {"mean": np.array([mean], np.float32), "item_bias": bias_I}
+
+
+def fit_biases_rung(users: UserBook, catalogue: Catalogue, options: Shrinkage) -> Weights:
+    """Return the weights of `components.models.biases.Biases`."""
+    return {
+        "mean": np.array([mean_rating(users)], np.float32),
+        "item_bias": fit_biases(users, len(catalogue), options.prior)[1],
+        "user_prior": np.array([options.prior], np.float32),
+    }
 
 
 def mean_rating(users: UserBook) -> np.float32:

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from torch.optim import Adam, Optimizer
 
 from components.errors import TrainingError
-from components.params import Train
+from components.family_params import Schedule
 from components.progress import track
 from components.training.checkpoints import Checkpoint, Checkpoints, pack_state, unpack_state
 from components.training.learner import Learner, Rows
@@ -42,22 +42,23 @@ class Task:
 def fit(
     learner: Learner,
     task: Task,
-    train: Train,
+    schedule: Schedule,
     generator: Generator,
     checkpoints: Checkpoints,
     live: LiveHistory,
 ) -> list[Epoch]:
     """Fit a learner in place and return its history.
 
-    With valid rows it stops once `train.patience` epochs have passed without a better RMSE on
+    With valid rows it stops once `schedule.patience` epochs have passed without a better RMSE on
     them; the learner then stands where it stopped, not where it was best. `generator` is on the
     CPU and drives everything random. Raises TrainingError when the loss is no longer finite.
     """
-    optimizer = Adam(learner.module().parameters(), lr=train.learning_rate)
+    optimizer = Adam(learner.module().parameters(), lr=schedule.learning_rate)
     history = _resume(learner, optimizer, generator, checkpoints, task.phase)
     live.restart(task.phase, history)
-    for number in track(_epochs(history, task, train), f"training ({task.phase})", task.epochs):
-        train_rmse = _run_epoch(learner, optimizer, task.interactions, train, generator, number)
+    epochs = _epochs(history, task, schedule.patience)
+    for number in track(epochs, f"training ({task.phase})", task.epochs):
+        train_rmse = _run_epoch(learner, optimizer, task.interactions, generator, number)
         rmse = None if task.valid is None else _measure(learner, task.valid, task.scale)
         epoch = Epoch(task.phase, number, train_rmse, rmse)
         history.append(epoch)
@@ -85,9 +86,9 @@ def _rmse(epoch: Epoch) -> float:
     return math.inf if epoch.rmse is None else epoch.rmse
 
 
-def _epochs(history: list[Epoch], task: Task, train: Train) -> Iterator[int]:
+def _epochs(history: list[Epoch], task: Task, patience: int) -> Iterator[int]:
     """Yield the numbers of the epochs still to run, looking at the history as it grows."""
-    while len(history) < task.epochs and not _is_exhausted(history, task, train.patience):
+    while len(history) < task.epochs and not _is_exhausted(history, task, patience):
         yield len(history) + 1
 
 
@@ -101,31 +102,27 @@ def _run_epoch(
     learner: Learner,
     optimizer: Optimizer,
     interactions: Interactions,
-    train: Train,
     generator: Generator,
     number: int,
 ) -> float:
-    """Take `train.batches` steps over shuffled rows and return the RMSE on them as they came."""
-    total = 0.0
-    device = interactions.ratings_N.device
-    shuffled_N = torch.randperm(len(interactions), generator=generator).to(device)
-    for own_B in shuffled_N.chunk(train.batches):
-        rows = Rows(interactions.users_N[own_B], interactions.items_N[own_B], own_B)
-        with _autocast(device):
+    """Take one step a batch and return the RMSE on them as they came."""
+    total, count = 0.0, 0
+    for rows in learner.batches(generator):
+        with _autocast(interactions.ratings_N.device):
             predicted_B = learner.rate(rows, generator)
-        squared = (predicted_B.float() - interactions.ratings_N[own_B]).square()
+        squared = (predicted_B.float() - interactions.ratings_N[rows.own_B]).square()
         loss = squared.mean() + learner.penalty() / len(interactions)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        total += float(squared.detach().sum())
+        total, count = total + float(squared.detach().sum()), count + len(squared)
         if not math.isfinite(float(loss.detach())):
             raise TrainingError(
                 f"the loss is {float(loss.detach())} in epoch {number} at learning rate "
-                f"{train.learning_rate}; lower train.learning_rate or raise the priors in "
-                "params.yaml, then run the step again"
+                f"{optimizer.param_groups[0]['lr']}; lower the family's learning_rate or raise its "
+                "priors in params.yaml, then run the step again"
             )
-    return math.sqrt(total / len(interactions))
+    return math.sqrt(total / count)
 
 
 def _measure(learner: Learner, valid: tuple[Rows, Tensor], scale: tuple[float, float]) -> float:

@@ -1,14 +1,16 @@
 """Matrix factorization while it learns: biases and factors under normal priors."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from components.family_params import MatrixFactorization
 from components.models.catalogue import UNKNOWN, UserBook
 from components.models.protocol import Weights
-from components.params import Train
 from components.training.ladder import fit_biases, mean_rating
-from components.training.learner import Rows
+from components.training.learner import Rows, shuffle
 from components.training.tensors import Interactions, gather
 
 _START_SPREAD = 0.05
@@ -20,16 +22,24 @@ class MatrixFactorizationLearner(nn.Module):
     """
 
     def __init__(
-        self, book: UserBook, interactions: Interactions, train: Train, generator: Generator
+        self,
+        book: UserBook,
+        interactions: Interactions,
+        options: MatrixFactorization,
+        generator: Generator,
     ) -> None:
         super().__init__()
-        self._train = train
+        self._options, self._interactions = options, interactions
         self._mean = float(mean_rating(book))
         self._rated_I = torch.bincount(interactions.items_N, minlength=interactions.items) > 0
-        bias_U, bias_I = fit_biases(book, interactions.items, train.bias_prior)
-        self.user = nn.Parameter(_start(bias_U, train.factors, generator))
-        self.item = nn.Parameter(_start(bias_I, train.factors, generator))
+        bias_U, bias_I = fit_biases(book, interactions.items, options.bias_prior)
+        self.user = nn.Parameter(_start(bias_U, options.factors, generator))
+        self.item = nn.Parameter(_start(bias_I, options.factors, generator))
         self.to(interactions.ratings_N.device)
+
+    def batches(self, generator: Generator) -> Iterator[Rows]:
+        """Yield all rows, shuffled."""
+        return shuffle(self._interactions, self._options.batches, generator)
 
     def rate(self, rows: Rows, generator: Generator | None) -> Tensor:
         """Return B ratings; an unknown user or item has no factors and no bias."""
@@ -42,8 +52,8 @@ class MatrixFactorizationLearner(nn.Module):
         """Return bias_prior × Σ b² + factor_prior × (Σ |p|² + Σ |q|²)."""
         both = torch.cat([self.user, self.item])
         factors = both[:, :-1].square().sum()
-        return self._train.factor_prior * factors + (
-            self._train.bias_prior * both[:, -1].square().sum()
+        return self._options.factor_prior * factors + (
+            self._options.bias_prior * both[:, -1].square().sum()
         )
 
     def module(self) -> nn.Module:
@@ -52,12 +62,13 @@ class MatrixFactorizationLearner(nn.Module):
 
     def export(self) -> Weights:
         """Return the items' side; users are solved for from their histories."""
+        priors = [self._options.bias_prior, self._options.factor_prior]
         item_IC = (self.item * self._rated_I[:, None]).detach().cpu().numpy()
         return {
             "mean": np.array([self._mean], np.float32),
             "item_bias": item_IC[:, -1].copy(),
             "item_vectors": item_IC[:, :-1].copy(),
-            "user_priors": np.array([self._train.bias_prior, self._train.factor_prior], np.float32),
+            "user_priors": np.array(priors, np.float32),
         }
 
 

@@ -8,13 +8,13 @@ import pandas as pd
 import torch
 
 from components.errors import DataError
+from components.family_params import Schedule
 from components.models.catalogue import Catalogue, UserBook
 from components.models.families import build
-from components.models.protocol import Weights
+from components.models.protocol import Asker, Weights, rate_pairs
 from components.params import Params
 from components.training.checkpoints import Checkpoints
-from components.training.families import build_learner, fit_statistics
-from components.training.ladder import RUNGS, fit_rung
+from components.training.families import FITTERS, LEARNERS, Setting, fit_statistics
 from components.training.learner import Learner, Rows
 from components.training.live_history import Epoch, LiveHistory, Phase
 from components.training.loop import Task, best_epoch, fit
@@ -39,7 +39,7 @@ class Recipe:
         cls, params: Params, catalogue: Catalogue, device: str, checkpoints: Path, live: Path
     ) -> "Recipe":
         """Fit what a family takes from the catalogue alone."""
-        statistics = fit_statistics(catalogue, params.train)
+        statistics = fit_statistics(catalogue, params.options)
         return cls(params, catalogue, statistics, device, checkpoints, LiveHistory(live))
 
     @property
@@ -47,10 +47,18 @@ class Recipe:
         """Return the lowest and the highest rating."""
         return self.params.data.rating_min, self.params.data.rating_max
 
+    @property
+    def schedule(self) -> Schedule:
+        """Return how the family takes its steps; a family in closed form has none."""
+        if not isinstance(self.params.options, Schedule):
+            raise TypeError(f"{self.params.train.family} does not learn by the loop")
+        return self.params.options
+
     def search(self, ratings: pd.DataFrame) -> tuple[Epoch, list[Epoch]]:
         """Learn from the rows that are not `valid` and return the best epoch on those that are.
 
-        A rung needs no epochs: its best is epoch 0. Raises DataError without valid rows.
+        A family in closed form needs no epochs: its best is epoch 0. Raises DataError without valid
+        rows.
         """
         valid = ratings[ratings["valid"]]
         if valid.empty or len(valid) == len(ratings):
@@ -59,31 +67,31 @@ class Recipe:
                 "both; change split.valid_share in params.yaml"
             )
         book = UserBook.from_ratings(ratings[~ratings["valid"]], self.catalogue)
-        if self.params.train.family in RUNGS:
-            rung = Epoch(
+        if self.params.train.family in FITTERS:
+            closed = Epoch(
                 "search",
                 0,
-                *(self._measure_rung(book, rows) for rows in (ratings[~ratings["valid"]], valid)),
+                *(self._measure_closed(book, rows) for rows in (ratings[~ratings["valid"]], valid)),
             )
-            return rung, [rung]
-        history = self._fit("search", book, self.params.train.max_epochs, valid)[1]
+            return closed, [closed]
+        history = self._fit("search", book, self.schedule.max_epochs, valid)[1]
         return best_epoch(history), history
 
     def learn(self, phase: Phase, book: UserBook, epochs: int) -> Weights:
         """Learn all of a book for a number of epochs and return the weights."""
-        family, train = self.params.train.family, self.params.train
-        if family in RUNGS:
-            return fit_rung(family, book, len(self.catalogue), train.bias_prior)
+        family = self.params.train.family
+        if family in FITTERS:
+            return FITTERS[family](book, self.catalogue, self.params.options)
         learner, _ = self._fit(phase, book, epochs, None)
         return {**self.statistics, **learner.export()}
 
-    def _measure_rung(self, book: UserBook, rows: pd.DataFrame) -> float:
+    def _measure_closed(self, book: UserBook, rows: pd.DataFrame) -> float:
         weights = self.learn("search", book, 0)
         model = build(self.params.train.family, weights, self.catalogue, book)
         users = book.find(rows["user_id"].tolist())
-        user_side = model.fold_users([(int(user), book.history(int(user))) for user in users])
+        user_side = model.fold_users([Asker(int(u), book.history(int(u))) for u in users])
         item_side = model.known_items().take(self.catalogue.find(rows["item_id"].tolist()))
-        rated_B = np.clip(model.mean + user_side.bias_B + item_side.bias_B, *self.scale)
+        rated_B = np.clip(rate_pairs(model.mean, user_side, item_side), *self.scale)
         return float(np.sqrt(np.square(rows["rating"].to_numpy() - rated_B).mean()))
 
     def _fit(
@@ -92,13 +100,20 @@ class Recipe:
         train = self.params.train
         generator = torch.Generator().manual_seed(train.seed)
         interactions = Interactions.from_book(book, len(self.catalogue), self.device)
-        learner = build_learner(
-            book, interactions, self.catalogue, self.statistics, train, generator
+        learner = LEARNERS[train.family](
+            Setting(
+                book,
+                interactions,
+                self.catalogue,
+                self.statistics,
+                self.params.options,
+                generator,
+            )
         )
         asked = None if valid is None else self._to_rows(valid, book)
         task = Task(phase, interactions, epochs, asked, self.scale)
         checkpoints = Checkpoints(self.checkpoints / phase, SAVE_EVERY_SECONDS)
-        return learner, fit(learner, task, train, generator, checkpoints, self.live)
+        return learner, fit(learner, task, self.schedule, generator, checkpoints, self.live)
 
     def _to_rows(self, frame: pd.DataFrame, book: UserBook) -> tuple[Rows, torch.Tensor]:
         def put(values: object) -> torch.Tensor:

@@ -14,13 +14,14 @@ from components.models.protocol import Weights
 from components.params import Params
 from components.paths import Workspace
 from components.settings import Settings
+from components.training.families import FITTERS
 from components.training.inputs import (
     read_catalogue,
     read_input_digests,
     read_ratings,
     read_vectors,
 )
-from components.training.ladder import RUNGS, fit_rung
+from components.training.ladder import RUNGS
 from components.training.live_history import Epoch
 from components.training.recipe import Recipe
 from components.training.threads import limit_threads
@@ -95,6 +96,7 @@ def _sections(params: Params) -> dict[str, object]:
     return {
         "data": params.data.model_dump(mode="json"),
         "train": params.train.model_dump(mode="json"),
+        "families": {params.train.family: params.options.model_dump(mode="json")},
     }
 
 
@@ -108,7 +110,7 @@ def _write_ladder(
     with write_folder(workspace.ladder) as folder:
         for rung in RUNGS:
             (folder / rung).mkdir()
-            weights = fit_rung(rung, book, len(catalogue), params.train.bias_prior)
+            weights = FITTERS[rung](book, catalogue, params.families.options(rung))
             facts = {"rows": len(book.items_N)}
             save_bundle(
                 make_bundle(params, rung, weights, catalogue, book, inputs, facts), folder / rung

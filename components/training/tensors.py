@@ -50,6 +50,7 @@ class Interactions:
     users_N: Tensor
     items_N: Tensor
     ratings_N: Tensor
+    times_N: Tensor
     by_user: Groups
     by_item: Groups
 
@@ -76,6 +77,7 @@ class Interactions:
             users_N,
             items_N,
             torch.from_numpy(book.ratings_N.copy()).to(device),
+            torch.from_numpy(book.times_N.copy()).to(device),
             Groups.of(users_N, len(book)),
             Groups.of(items_N, items),
         )

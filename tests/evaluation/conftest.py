@@ -19,13 +19,15 @@ def settings() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def small(make_trainable: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Params:
+def small(
+    make_trainable: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
+    shrink: Callable[..., Params],
+) -> Params:
     root = tmp_path_factory.mktemp("params") / "here"
     make_trainable(root)
-    params = load_params(root / "params.yaml")
-    train = {"factors": 4, "image_factors": 3, "max_epochs": 12, "batches": 2}
+    params = shrink(load_params(root / "params.yaml"))
     changed = {
-        "train": params.train.model_copy(update=train),
         "evaluate": params.evaluate.model_copy(update={"bootstrap": 100, "k": 5}),
     }
     return params.model_copy(update=changed)

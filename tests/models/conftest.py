@@ -6,7 +6,7 @@ import pytest
 
 from components.models.bundle import Bundle
 from components.models.catalogue import UserBook
-from components.params import load_params
+from components.params import Params, load_params
 from components.paths import Workspace
 from components.training.inputs import read_catalogue, read_ratings, read_vectors
 from components.training.recipe import Recipe
@@ -15,7 +15,9 @@ from components.training.step import make_bundle
 
 @pytest.fixture(scope="session")
 def learn(
-    tmp_path_factory: pytest.TempPathFactory, make_trainable: Callable[..., None]
+    tmp_path_factory: pytest.TempPathFactory,
+    make_trainable: Callable[..., None],
+    shrink: Callable[..., Params],
 ) -> Callable[[str], Bundle]:
     """Return a function of a family's name; each is learnt once."""
     root = tmp_path_factory.mktemp("families") / "here"
@@ -28,8 +30,7 @@ def learn(
 
     def learn(family: str) -> Bundle:
         if family not in learnt:
-            small = {"family": family, "factors": 4, "image_factors": 3, "batches": 2}
-            chosen = params.model_copy(update={"train": params.train.model_copy(update=small)})
+            chosen = shrink(params, family)
             recipe = Recipe.of(chosen, catalogue, "cpu", root / family, root / "live.jsonl")
             weights = recipe.learn("evaluation", book, 8)
             learnt[family] = make_bundle(chosen, family, weights, catalogue, book, {}, {})

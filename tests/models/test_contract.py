@@ -10,6 +10,7 @@ from components.models.bundle import Bundle, load_bundle, save_bundle, seal_bund
 from components.models.catalogue import UNKNOWN, History
 from components.models.families import FAMILIES
 from components.models.predictor import Predictor
+from components.models.protocol import Asker
 
 NOTHING = np.zeros(0, np.int64)
 UNRATED = "i021"  # has an image, nobody rated it
@@ -53,7 +54,7 @@ def test_ratings_are_finite_and_on_the_scale_for_known_and_unknown(
 
 def test_known_items_are_the_catalogue_in_its_order(bundle: Bundle) -> None:
     model = bundle.recommender()
-    items, users = model.known_items(), model.fold_users([(0, bundle.users.history(0))])
+    items, users = model.known_items(), model.fold_users([Asker(0, bundle.users.history(0))])
     assert len(items) == len(bundle.catalogue) == len(items.vectors_BD) == len(items.paths)
     assert items.vectors_BD.shape[1] == users.vectors_BD.shape[1]
     assert items.vectors_BD.dtype == items.bias_B.dtype == np.float32
@@ -63,8 +64,8 @@ def test_known_items_are_the_catalogue_in_its_order(bundle: Bundle) -> None:
 
 def test_user_is_folded_the_same_alone_and_among_others(bundle: Bundle) -> None:
     model, book = bundle.recommender(), bundle.users
-    everybody = [(user, book.history(user)) for user in range(len(book))]
-    everybody.append((UNKNOWN, History.empty()))
+    everybody = [Asker(user, book.history(user)) for user in range(len(book))]
+    everybody.append(Asker(UNKNOWN, History.empty()))
     together = model.fold_users(everybody)
     backwards = model.fold_users(everybody[::-1])
     for row, one in enumerate(everybody):
@@ -81,7 +82,7 @@ def test_folding_does_not_depend_on_the_order_of_a_history(bundle: Bundle) -> No
     other = History(
         history.items_N[shuffled], history.ratings_N[shuffled], history.times_N[shuffled]
     )
-    side = model.fold_users([(2, history), (2, other)])
+    side = model.fold_users([Asker(2, history), Asker(2, other)])
     np.testing.assert_allclose(side.vectors_BD[0], side.vectors_BD[1], atol=1e-5)
     np.testing.assert_allclose(side.bias_B[0], side.bias_B[1], atol=1e-5)
 

@@ -25,12 +25,10 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def choose(workspace: Workspace) -> Callable[..., Params]:
-    """Return the parameters with some of those of `train` changed; few and small by default."""
+def choose(workspace: Workspace, shrink: Callable[..., Params]) -> Callable[..., Params]:
+    """Return the parameters of a family with some options changed; few and small by default."""
 
-    def change(**train: object) -> Params:
-        params = load_params(workspace.params)
-        small = {"factors": 4, "image_factors": 3, "max_epochs": 12, "batches": 3, **train}
-        return params.model_copy(update={"train": params.train.model_copy(update=small)})
+    def change(**changed: object) -> Params:
+        return shrink(load_params(workspace.params), **{"batches": 3, **changed})
 
     return change

@@ -8,9 +8,10 @@ import torch
 
 from components.models.catalogue import UNKNOWN, Catalogue, UserBook
 from components.models.families import build
+from components.models.protocol import Asker
 from components.params import Params
 from components.paths import Workspace
-from components.training.families import build_learner, fit_statistics
+from components.training.families import LEARNERS, Setting, fit_statistics
 from components.training.inputs import read_catalogue, read_ratings, read_vectors
 from components.training.learner import Learner, Rows
 from components.training.tensors import Interactions
@@ -30,8 +31,9 @@ def make(params: Params, book: UserBook, catalogue: Catalogue) -> tuple[Learner,
     """Return a learner whose every parameter is drawn, so that no part hides behind a zero."""
     generator = torch.Generator().manual_seed(3)
     interactions = Interactions.from_book(book, len(catalogue), "cpu")
-    statistics = fit_statistics(catalogue, params.train)
-    learner = build_learner(book, interactions, catalogue, statistics, params.train, generator)
+    statistics = fit_statistics(catalogue, params.options)
+    setting = Setting(book, interactions, catalogue, statistics, params.options, generator)
+    learner = LEARNERS["hybrid"](setting)
     for parameter in learner.module().parameters():
         parameter.data = torch.randn(parameter.shape, generator=generator) * 0.1
     return learner, interactions
@@ -40,9 +42,9 @@ def make(params: Params, book: UserBook, catalogue: Catalogue) -> tuple[Learner,
 def answer(
     learner: Learner, params: Params, book: UserBook, catalogue: Catalogue, pairs: list[tuple]
 ) -> np.ndarray:
-    weights = {**fit_statistics(catalogue, params.train), **learner.export()}
+    weights = {**fit_statistics(catalogue, params.options), **learner.export()}
     model = build("hybrid", weights, catalogue, book)
-    users = model.fold_users([(user, book.history(user)) for user, _ in pairs])
+    users = model.fold_users([Asker(user, book.history(user)) for user, _ in pairs])
     items = model.known_items().take(np.array([item for _, item in pairs]))
     dots_B = (users.vectors_BD * items.vectors_BD).sum(1)
     return model.mean + users.bias_B + items.bias_B + dots_B
@@ -103,9 +105,9 @@ def test_new_user_with_a_history_is_not_the_known_one_but_close_to_nobody(
     choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
 ) -> None:
     learner, _ = make(choose(), book, catalogue)
-    weights = {**fit_statistics(catalogue, choose().train), **learner.export()}
+    weights = {**fit_statistics(catalogue, choose().options), **learner.export()}
     model = build("hybrid", weights, catalogue, book)
-    side = model.fold_users([(0, book.history(0)), (UNKNOWN, book.history(0))])
+    side = model.fold_users([Asker(0, book.history(0)), Asker(UNKNOWN, book.history(0))])
     expected = weights["user"][0, :-1] - weights["new_user"][:-1]
     np.testing.assert_allclose(side.vectors_BD[0] - side.vectors_BD[1], expected, atol=1e-6)
     assert side.paths == ("factors", "history")

@@ -1,10 +1,18 @@
 """The rungs, against numbers by hand and a dense least squares."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from components.models.catalogue import UserBook
-from components.training.ladder import fit_biases, fit_rung, mean_rating, shrunk_means
+from components.family_params import Nothing, Shrinkage
+from components.models.catalogue import Catalogue, UserBook
+from components.training.ladder import (
+    fit_biases,
+    fit_mean,
+    fit_popularity,
+    mean_rating,
+    shrunk_means,
+)
 
 
 @pytest.fixture
@@ -18,13 +26,19 @@ def book() -> UserBook:
     )
 
 
-def test_mean_is_of_all_ratings(book: UserBook) -> None:
+@pytest.fixture
+def catalogue() -> Catalogue:
+    items = pd.DataFrame({"item_id": ["x", "y", "z"]})
+    return Catalogue(items, np.zeros((3, 1), np.float32), np.zeros(3, bool))
+
+
+def test_mean_is_of_all_ratings(book: UserBook, catalogue: Catalogue) -> None:
     assert mean_rating(book) == 3
-    assert fit_rung("mean", book, 3, 5.0).keys() == {"mean"}
+    assert fit_mean(book, catalogue, Nothing())["mean"].tolist() == [3]
 
 
-def test_popularity_shrinks_an_items_mean_residual(book: UserBook) -> None:
-    bias_I = fit_rung("popularity", book, 3, 1.0)["item_bias"]
+def test_popularity_shrinks_an_items_mean_residual(book: UserBook, catalogue: Catalogue) -> None:
+    bias_I = fit_popularity(book, catalogue, Shrinkage(prior=1))["item_bias"]
     assert bias_I.tolist() == pytest.approx([2 / 2, (0 - 2) / 3, 0])
 
 

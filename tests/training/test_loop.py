@@ -1,6 +1,7 @@
 """The loop: stopping, going on, and giving up."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from components.errors import TrainingError
-from components.params import Train, load_params
+from components.family_params import Schedule
 from components.training.checkpoints import Checkpoints
-from components.training.learner import Rows
+from components.training.learner import Rows, shuffle
 from components.training.live_history import Epoch, LiveHistory
 from components.training.loop import Task, best_epoch, fit
 from components.training.tensors import Groups, Interactions
@@ -21,9 +22,13 @@ ROWS = 40
 class Constant(nn.Module):
     """The smallest learner: one number for all, and a little noise in training."""
 
-    def __init__(self) -> None:
+    def __init__(self, interactions: Interactions) -> None:
         super().__init__()
+        self.interactions = interactions
         self.value = nn.Parameter(torch.zeros(()))
+
+    def batches(self, generator: Generator) -> Iterator[Rows]:
+        return shuffle(self.interactions, 2, generator)
 
     def rate(self, rows: Rows, generator: Generator | None) -> Tensor:
         rated = self.value.expand(len(rows.items_B))
@@ -42,26 +47,24 @@ class Constant(nn.Module):
 
 
 @pytest.fixture
-def train() -> Train:
-    path = Path(__file__).parents[2] / "params.yaml"
-    changed = {"batches": 2, "patience": 3, "learning_rate": 0.2}
-    return load_params(path).train.model_copy(update=changed)
+def schedule() -> Schedule:
+    return Schedule(batches=2, patience=3, learning_rate=0.2, max_epochs=200)
 
 
 def task(epochs: int, *, valid: float | None = None, rating: float = 2.0) -> Task:
     codes = torch.arange(ROWS)
     groups = Groups.of(codes, ROWS)
-    interactions = Interactions(codes, codes, torch.full((ROWS,), rating), groups, groups)
+    interactions = Interactions(codes, codes, torch.full((ROWS,), rating), codes, groups, groups)
     rows = None if valid is None else (Rows(codes[:4], codes[:4]), torch.full((4,), valid))
     return Task("search", interactions, epochs, rows, (0.0, 5.0))
 
 
-def run(folder: Path, what: Task, train: Train) -> tuple[Constant, list[Epoch]]:
-    learner = Constant()
+def run(folder: Path, what: Task, schedule: Schedule) -> tuple[Constant, list[Epoch]]:
+    learner = Constant(what.interactions)
     history = fit(
         learner,
         what,
-        train,
+        schedule,
         Generator().manual_seed(0),
         Checkpoints(folder / "checkpoints", every_seconds=0),
         LiveHistory(folder / "train.jsonl"),
@@ -69,51 +72,53 @@ def run(folder: Path, what: Task, train: Train) -> tuple[Constant, list[Epoch]]:
     return learner, history
 
 
-def test_without_valid_rows_all_epochs_are_run(tmp_path: Path, train: Train) -> None:
-    history = run(tmp_path, task(7), train)[1]
+def test_without_valid_rows_all_epochs_are_run(tmp_path: Path, schedule: Schedule) -> None:
+    history = run(tmp_path, task(7), schedule)[1]
     assert [epoch.epoch for epoch in history] == list(range(1, 8))
     assert all(epoch.rmse is None for epoch in history)
     assert history[-1].train_rmse < history[0].train_rmse
 
 
-def test_stops_when_patience_runs_out(tmp_path: Path, train: Train) -> None:
-    history = run(tmp_path, task(200, valid=1.0), train)[1]
+def test_stops_when_patience_runs_out(tmp_path: Path, schedule: Schedule) -> None:
+    history = run(tmp_path, task(200, valid=1.0), schedule)[1]
     best = best_epoch(history)
-    assert len(history) == best.epoch + train.patience < 200
+    assert len(history) == best.epoch + schedule.patience < 200
     assert best.rmse is not None
     assert best.rmse < 0.3
 
 
-def test_live_history_holds_every_epoch(tmp_path: Path, train: Train) -> None:
-    history = run(tmp_path, task(4), train)[1]
+def test_live_history_holds_every_epoch(tmp_path: Path, schedule: Schedule) -> None:
+    history = run(tmp_path, task(4), schedule)[1]
     assert LiveHistory(tmp_path / "train.jsonl").read() == history
 
 
 @pytest.mark.parametrize("killed_after", [1, 3, 5])
 def test_going_on_from_a_checkpoint_ends_bit_for_bit_the_same(
-    tmp_path: Path, train: Train, killed_after: int
+    tmp_path: Path, schedule: Schedule, killed_after: int
 ) -> None:
-    whole, history = run(tmp_path / "whole", task(6), train)
-    run(tmp_path / "cut", task(killed_after), train)
-    resumed, resumed_history = run(tmp_path / "cut", task(6), train)
+    whole, history = run(tmp_path / "whole", task(6), schedule)
+    run(tmp_path / "cut", task(killed_after), schedule)
+    resumed, resumed_history = run(tmp_path / "cut", task(6), schedule)
     assert torch.equal(resumed.value, whole.value)
     assert resumed_history == history
     assert LiveHistory(tmp_path / "cut/train.jsonl").read() == history
 
 
-def test_finished_fit_is_not_run_again(tmp_path: Path, train: Train) -> None:
-    first, _ = run(tmp_path, task(200, valid=1.0), train)
+def test_finished_fit_is_not_run_again(tmp_path: Path, schedule: Schedule) -> None:
+    first, _ = run(tmp_path, task(200, valid=1.0), schedule)
     checkpoints = {p: p.stat().st_mtime_ns for p in (tmp_path / "checkpoints").iterdir()}
-    second, history = run(tmp_path, task(200, valid=1.0), train)
+    second, history = run(tmp_path, task(200, valid=1.0), schedule)
     assert torch.equal(first.value, second.value)
-    assert len(history) == best_epoch(history).epoch + train.patience
+    assert len(history) == best_epoch(history).epoch + schedule.patience
     left = {p: p.stat().st_mtime_ns for p in (tmp_path / "checkpoints").iterdir()}
     assert left.keys() == checkpoints.keys()
 
 
-def test_loss_that_is_no_number_names_epoch_and_learning_rate(tmp_path: Path, train: Train) -> None:
+def test_loss_that_is_no_number_names_epoch_and_learning_rate(
+    tmp_path: Path, schedule: Schedule
+) -> None:
     with pytest.raises(TrainingError, match=r"epoch 1 at learning rate 0\.2"):
-        run(tmp_path, task(3, rating=math.inf), train)
+        run(tmp_path, task(3, rating=math.inf), schedule)
 
 
 def test_best_epoch_is_the_earliest_of_equals() -> None:

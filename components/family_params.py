@@ -1,0 +1,81 @@
+"""The sections of params.yaml that belong to one family each, under `families`."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: frozen; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Nothing(Section):
+    """A family without options."""
+
+
+class Shrinkage(Section):
+    """Means shrunk towards zero by so many pseudo-ratings."""
+
+    prior: Positive
+
+
+class Schedule(Section):
+    """How a family that learns by the loop takes its steps."""
+
+    learning_rate: Positive
+    batches: Count
+    max_epochs: Count
+    patience: Count
+
+
+class LookOptions(Section):
+    """A family that reads images, through so many principal components of their embeddings."""
+
+    image_factors: Count
+
+
+class MatrixFactorization(Schedule):
+    """Biases and factors; each `_prior` is σ² of a rating over that of a parameter."""
+
+    factors: Count
+    bias_prior: Positive
+    factor_prior: Positive
+
+
+class Hybrid(Schedule, LookOptions):
+    """Factors, histories and images; each `_prior` is σ² of a rating over that of a parameter."""
+
+    factors: Count
+    bias_prior: Positive
+    factor_prior: Positive
+    history_prior: Positive
+    history_bias_prior: Positive
+    image_prior: Positive
+    image_bias_prior: Positive
+    image_history_prior: Positive
+    id_dropout: BelowOne
+    history_dropout: BelowOne
+
+
+class Families(Section):
+    """One section a family, by its name."""
+
+    mean: Nothing
+    popularity: Shrinkage
+    biases: Shrinkage
+    mf: MatrixFactorization
+    hybrid: Hybrid
+
+    def options(self, family: str) -> Section:
+        """Return the section of a family; raise KeyError if there is no such family."""
+        if family not in type(self).model_fields:
+            raise KeyError(family)
+        section: Section = getattr(self, family)
+        return section
