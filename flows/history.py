@@ -96,7 +96,8 @@ def refuse_non_finite(point: Point) -> None:
     if not math.isfinite(point.value):
         raise DataError(
             f"metric {point.name} is {point.value} at step {point.step}; a number that is not "
-            "finite is no result: lower the family's learning_rate in params.yaml or look at the data"
+            "finite is no result: lower the family's learning_rate in params.yaml, or look at "
+            "the data"
         )
 
 
