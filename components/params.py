@@ -1,5 +1,6 @@
 """params.yaml, typed and frozen: every number that changes a result, one section a step."""
 
+import math
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal
@@ -72,11 +73,23 @@ class Validation(Section):
 class Split(Section):
     """Which rows are learnt from and which are kept for the test."""
 
-    strategy: Literal["global_time", "user_time", "random", "cold_item"]
+    strategy: Literal["global_time", "user_time", "random", "cold_item", "cold_user"]
     test_share: Annotated[float, Field(gt=0, lt=1)]
+    fold: Annotated[int, Field(ge=0)]
     valid_share: Annotated[float, Field(gt=0, lt=1)]
     min_user_ratings: Annotated[int, Field(ge=2)]
     seed: int
+
+    @model_validator(mode="after")
+    def _check_fold(self) -> "Split":
+        if self.fold and self.strategy in ("global_time", "user_time"):
+            raise ValueError(f"{self.strategy} has one test only, so fold must be 0")
+        folds = math.floor(1 / self.test_share + 1e-9)
+        if self.fold >= folds:
+            raise ValueError(
+                f"test_share {self.test_share} makes folds 0 to {folds - 1}, none is {self.fold}"
+            )
+        return self
 
 
 class Embed(Section):

@@ -24,6 +24,11 @@ Ints = npt.NDArray[np.int64]
 
 _COLUMNS = ["user_id", "item_id", "rating", "timestamp"]
 _HASH_BYTES = 8
+_KEYS = {
+    "random": ["user_id", "item_id"],
+    "cold_item": ["item_id"],
+    "cold_user": ["user_id"],
+}
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +73,20 @@ def assign(ratings: pd.DataFrame, params: SplitParams) -> Assignment:
         return _by_global_time(ratings, params)
     if params.strategy == "user_time":
         return _by_user_time(ratings, params)
-    columns = ["user_id", "item_id"] if params.strategy == "random" else ["item_id"]
-    test_N = _draw(ratings[columns], f"{params.seed}") < params.test_share
-    valid_N = _draw(ratings[columns], f"{params.seed} valid") < params.valid_share
+    return _by_hash(ratings[_KEYS[params.strategy]], params)
+
+
+def _by_hash(keys: pd.DataFrame, params: SplitParams) -> Assignment:
+    """Draw rows with equal keys together; the valid rows are as cold as those of the test.
+
+    The folds cut [0, 1) at multiples of the test share, each edge computed alike from both sides,
+    so that no row is in two folds or in none.
+    """
+    drawn_N = _draw(keys, f"{params.seed}")
+    low, high = (edge * params.test_share for edge in (params.fold, params.fold + 1))
+    # The last fold takes what rounding would leave over.
+    test_N = (drawn_N >= low) & ((drawn_N < high) | math.isclose(high, 1))
+    valid_N = _draw(keys, f"{params.seed} valid") < params.valid_share
     return Assignment(test_N, valid_N & ~test_N, None)
 
 

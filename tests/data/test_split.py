@@ -14,11 +14,16 @@ from components.paths import Workspace
 from components.settings import Settings
 
 TEMPLATE = Path(__file__).parents[2] / "params.yaml"
-STRATEGIES = ("global_time", "user_time", "random", "cold_item")
+HASHED = {
+    "random": ["user_id", "item_id"],
+    "cold_item": ["item_id"],
+    "cold_user": ["user_id"],
+}
+STRATEGIES = ("global_time", "user_time", *HASHED)
 
 
 def params_of(strategy: str, **changes: object) -> Split:
-    fields = {"strategy": strategy, "test_share": 0.2, "valid_share": 0.1, "seed": 0}
+    fields = {"strategy": strategy, "test_share": 0.2, "valid_share": 0.1, "seed": 0, "fold": 0}
     return Split.model_validate({**fields, "min_user_ratings": 5, **changes})
 
 
@@ -103,7 +108,7 @@ def test_global_time_keeps_the_newest_for_the_test_and_the_newest_of_the_rest_fo
     assert assigned.cutoff == times[~assigned.test_N].max()
 
 
-@pytest.mark.parametrize("strategy", ["random", "cold_item"])
+@pytest.mark.parametrize("strategy", HASHED)
 def test_hashed_rows_stay_where_they_are_as_data_grows(strategy: str) -> None:
     large = draw_ratings(400, 30, 50, seconds=100)
     small = large[::3].reset_index(drop=True)
@@ -120,10 +125,47 @@ def test_another_seed_draws_other_rows() -> None:
     assert (one != other).any()
 
 
-def test_cold_items_are_in_one_part_only() -> None:
-    ratings = draw_ratings(600, 30, 50, seconds=100)
-    test = assign(ratings, params_of("cold_item")).test_N
-    assert set(ratings["item_id"][test]).isdisjoint(ratings["item_id"][~test])
+@pytest.mark.parametrize("strategy", ["cold_item", "cold_user"])
+def test_what_is_cold_is_in_one_part_only(strategy: str) -> None:
+    ratings = draw_ratings(600, 60, 60, seconds=100)
+    assigned = assign(ratings, params_of(strategy))
+    parts = (assigned.test_N, assigned.valid_N, ~assigned.test_N & ~assigned.valid_N)
+    (key,) = HASHED[strategy]
+    ids = [set(ratings[key][part]) for part in parts]
+    assert all(ids)
+    assert sum(map(len, ids)) == ratings[key].nunique()
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables, st.sampled_from(sorted(HASHED)), st.integers(2, 20), st.integers(0, 99))
+def test_folds_are_a_partition_of_the_rows(
+    ratings: pd.DataFrame, strategy: str, folds: int, seed: int
+) -> None:
+    share = 1 / folds
+    tested = [
+        assign(ratings, params_of(strategy, test_share=share, seed=seed, fold=fold)).test_N
+        for fold in range(folds)
+    ]
+    assert (np.sum(tested, axis=0) == 1).all()
+
+
+def test_each_of_five_folds_is_about_a_fifth() -> None:
+    ratings = draw_ratings(4000, 200, 100, seconds=100)
+    for fold in range(5):
+        share = assign(ratings, params_of("random", fold=fold)).test_N.mean()
+        assert share == pytest.approx(0.2, abs=0.03)
+
+
+def test_fold_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(ValueError, match=r"test_share 0\.2 makes folds 0 to 4, none is 5"):
+        params_of("random", fold=5)
+    assert params_of("random", test_share=0.3, fold=2).fold == 2
+
+
+@pytest.mark.parametrize("strategy", ["global_time", "user_time"])
+def test_time_has_no_folds(strategy: str) -> None:
+    with pytest.raises(ValueError, match=f"{strategy} has one test only"):
+        params_of(strategy, fold=1)
 
 
 def test_user_time_takes_the_last_rows_of_each_user_and_none_of_the_short_histories() -> None:
