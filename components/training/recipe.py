@@ -16,6 +16,7 @@ from components.params import Params
 from components.training.checkpoints import Checkpoints
 from components.training.families import FITTERS, LEARNERS, Setting, fit_statistics
 from components.training.learner import Learner, Rows
+from components.training.learnt import Learnt
 from components.training.live_history import Epoch, LiveHistory, Phase
 from components.training.loop import Task, best_epoch, fit
 from components.training.tensors import Interactions
@@ -77,17 +78,18 @@ class Recipe:
         history = self._fit("search", book, self.schedule.max_epochs, valid)[1]
         return best_epoch(history), history
 
-    def learn(self, phase: Phase, book: UserBook, epochs: int) -> Weights:
-        """Learn all of a book for a number of epochs and return the weights."""
+    def learn(self, phase: Phase, book: UserBook, epochs: int) -> Learnt:
+        """Learn all of a book for a number of epochs and return what a bundle is made of."""
         family = self.params.train.family
         if family in FITTERS:
-            return FITTERS[family](book, self.catalogue, self.params.options)
+            weights = FITTERS[family](book, self.catalogue, self.params.options)
+            return Learnt(weights, self.catalogue)
         learner, _ = self._fit(phase, book, epochs, None)
-        return {**self.statistics, **learner.export()}
+        return Learnt({**self.statistics, **learner.export()}, self.catalogue)
 
     def _measure_closed(self, book: UserBook, rows: pd.DataFrame) -> float:
-        weights = self.learn("search", book, 0)
-        model = build(self.params.train.family, weights, self.catalogue, book)
+        learnt = self.learn("search", book, 0)
+        model = build(self.params.train.family, learnt.weights, learnt.catalogue, book)
         users = book.find(rows["user_id"].tolist())
         user_side = model.fold_users([Asker(int(u), book.history(int(u))) for u in users])
         item_side = model.known_items().take(self.catalogue.find(rows["item_id"].tolist()))

@@ -21,6 +21,7 @@ from components.training.inputs import (
     read_ratings,
     read_vectors,
 )
+from components.training.learnt import Sight
 from components.training.recipe import Recipe
 from components.training.step import checkpoint_folder, make_bundle
 from components.training.threads import limit_threads
@@ -45,11 +46,13 @@ def refit(workspace: Workspace, params: Params, settings: Settings) -> None:
     folder = checkpoint_folder(workspace, f"refit {epochs}", inputs, params, device)
     recipe = Recipe.of(params, catalogue, device, folder, workspace.live_history)
     with limit_threads(rows, settings):
-        weights = recipe.learn("served", book, epochs)
+        learnt = recipe.learn("served", book, epochs)
     facts = {"epochs": epochs, "rows": rows}
-    bundle = make_bundle(params, params.train.family, weights, catalogue, book, inputs, facts)
+    bundle = make_bundle(
+        params, params.train.family, learnt.weights, learnt.catalogue, book, inputs, facts
+    )
     with write_folder(workspace.served_bundle) as target:
-        digest = _write_served(target, workspace, params, bundle, vectors)
+        digest = _write_served(target, workspace, params, bundle, learnt.sight, vectors)
     report = {"family": bundle.family, "rows": rows, "epochs": epochs, "digest": digest}
     write_json(workspace.refit_report, report)
     shutil.rmtree(folder, ignore_errors=True)
@@ -57,14 +60,22 @@ def refit(workspace: Workspace, params: Params, settings: Settings) -> None:
 
 
 def _write_served(
-    target: Path, workspace: Workspace, params: Params, bundle: Bundle, vectors: ImageVectors
+    target: Path,
+    workspace: Workspace,
+    params: Params,
+    bundle: Bundle,
+    sight: Sight | None,
+    vectors: ImageVectors,
 ) -> str:
     save_bundle(bundle, target)
-    shutil.copytree(workspace.embeddings / "encoder", target / "encoder")
+    if sight is None:
+        shutil.copytree(workspace.embeddings / "encoder", target / "encoder")
+    else:
+        sight.encoder.save(target / "encoder")
     paths = read_image_files(workspace)
     golden = ask_golden(
         Predictor(bundle),
-        vectors,
+        vectors if sight is None else sight.vectors,
         {sha256: Path(path).name for sha256, path in paths.items()},
         pairs=params.refit.golden_questions,
         images=params.refit.golden_images,

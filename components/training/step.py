@@ -47,11 +47,13 @@ def train(workspace: Workspace, params: Params, settings: Settings) -> None:
     recipe = Recipe.of(params, catalogue, device, folder, workspace.live_history)
     with limit_threads(len(ratings), settings):
         best, history = recipe.search(ratings)
-        weights = recipe.learn("evaluation", book, best.epoch)
+        learnt = recipe.learn("evaluation", book, best.epoch)
     facts = {"epochs": best.epoch, "rows": len(ratings)}
     with write_folder(workspace.evaluation_bundle) as target:
         save_bundle(
-            make_bundle(params, params.train.family, weights, catalogue, book, inputs, facts),
+            make_bundle(
+                params, params.train.family, learnt.weights, learnt.catalogue, book, inputs, facts
+            ),
             target,
         )
         seal_bundle(target)

@@ -26,14 +26,16 @@ def learn(
     catalogue = read_catalogue(workspace, read_vectors(workspace))
     book = UserBook.from_ratings(read_ratings(workspace, split=True), catalogue)
     params = load_params(workspace.params)
-    learnt: dict[str, Bundle] = {}
+    bundles: dict[str, Bundle] = {}
 
     def learn(family: str) -> Bundle:
-        if family not in learnt:
+        if family not in bundles:
             chosen = shrink(params, family)
             recipe = Recipe.of(chosen, catalogue, "cpu", root / family, root / "live.jsonl")
-            weights = recipe.learn("evaluation", book, 8)
-            learnt[family] = make_bundle(chosen, family, weights, catalogue, book, {}, {})
-        return learnt[family]
+            learnt = recipe.learn("evaluation", book, 8)
+            bundles[family] = make_bundle(
+                chosen, family, learnt.weights, learnt.catalogue, book, {}, {}
+            )
+        return bundles[family]
 
     return learn

@@ -32,8 +32,8 @@ def test_hybrid_beats_the_biases_on_real_ratings_from_ids_alone(
         params = choose(family=family, factors=16, batches=6)
         recipe = Recipe.of(params, bare, "cpu", tmp_path / family, tmp_path / "live")
         with limit_threads(len(train), Settings()):
-            weights = recipe.learn("evaluation", book, 12)
-        predictor = Predictor(make_bundle(params, family, weights, bare, book, {}, {}))
+            learnt = recipe.learn("evaluation", book, 12)
+        predictor = Predictor(make_bundle(params, family, learnt.weights, bare, book, {}, {}))
         rated = predictor.predict(test["user_id"].tolist(), test["item_id"].tolist())
         return float(np.sqrt(np.square(rated - test["rating"]).mean()))
 
