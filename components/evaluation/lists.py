@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from components.evaluation.ranking import coverage, ndcg, recall
+from components.evaluation.ranking import (
+    average_precision,
+    coverage,
+    diversity,
+    ndcg,
+    novelty,
+    recall,
+)
 from components.models.catalogue import UNKNOWN, Bools, Ints
 from components.models.predictor import Predictor
 
@@ -18,11 +25,18 @@ _CELLS_AT_ONCE = 1 << 24
 
 @dataclass(frozen=True)
 class ListQuality:
-    """Means over users who liked something in the test; NaN where nobody did."""
+    """What a model's lists of k are worth, each number as `components.evaluation.ranking` says.
+
+    ndcg, recall and map are means over the users who liked something in the test, novelty (bits)
+    and diversity (cosine distance) over all whose lists have them; NaN where nobody's has.
+    """
 
     ndcg: float
     recall: float
+    map: float
     coverage: float
+    novelty: float
+    diversity: float
 
 
 def rank_users(predictor: Predictor, user_ids: Sequence[str | None], k: int) -> Ints:
@@ -48,20 +62,23 @@ def measure_lists(
     A test row is liked if its rating is at least `relevant_from`; liked items that the catalogue
     does not hold count as missed.
     """
+    catalogue, book = predictor.bundle.catalogue, predictor.bundle.users
     users, user_N = np.unique(
         test["user_id"].to_numpy(dtype=object).astype(str), return_inverse=True
     )
     lists_UK = rank_users(predictor, users.tolist(), k)
     liked_N = (test["rating"] >= relevant_from).to_numpy()
-    items_N = predictor.bundle.catalogue.find(test["item_id"].tolist())
+    items_N = catalogue.find(test["item_id"].tolist())
     liked_U = np.bincount(user_N[liked_N], minlength=len(users))
-    hits_UK = _find_hits(
-        lists_UK, user_N[liked_N], items_N[liked_N], len(predictor.bundle.catalogue)
-    )
+    hits_UK = _find_hits(lists_UK, user_N[liked_N], items_N[liked_N], len(catalogue))
+    raters_I = np.bincount(book.items_N, minlength=len(catalogue))
     return ListQuality(
-        _mean(ndcg(hits_UK, liked_U)),
-        _mean(recall(hits_UK, liked_U)),
-        coverage(lists_UK, len(predictor.bundle.catalogue)),
+        ndcg=_mean(ndcg(hits_UK, liked_U)),
+        recall=_mean(recall(hits_UK, liked_U)),
+        map=_mean(average_precision(hits_UK, liked_U)),
+        coverage=coverage(lists_UK, len(catalogue)),
+        novelty=_mean(novelty(lists_UK, raters_I, len(book))),
+        diversity=_mean(diversity(lists_UK, catalogue.embeddings_IE)),
     )
 
 

@@ -5,10 +5,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import pdist
 
 from components.evaluation.lists import measure_lists, rank_users
+from components.models.bundle import load_bundle
 from components.models.catalogue import UNKNOWN
 from components.models.predictor import Predictor
+from components.paths import Workspace
 
 
 def test_lists_are_those_that_the_predictor_ranks(predictor: Predictor) -> None:
@@ -47,10 +50,10 @@ def test_liking_what_stands_first_is_perfect_and_what_is_unknown_is_missed(
     best = predictor.bundle.catalogue.ids(rank_users(predictor, [user], 1)[0])[0]
     test = pd.DataFrame({"user_id": [user], "item_id": [best], "rating": [5.0]})
     found = measure_lists(predictor, test, k=3, relevant_from=4)
-    assert (found.ndcg, found.recall) == (1, 1)
+    assert (found.ndcg, found.recall, found.map) == (1, 1, 1)
     assert found.coverage == 3 / len(predictor.bundle.catalogue)
     missed = measure_lists(predictor, test.assign(item_id="nothing"), k=3, relevant_from=4)
-    assert (missed.ndcg, missed.recall) == (0, 0)
+    assert (missed.ndcg, missed.recall, missed.map) == (0, 0, 0)
 
 
 def test_nobody_liked_anything_is_nan(predictor: Predictor) -> None:
@@ -58,3 +61,20 @@ def test_nobody_liked_anything_is_nan(predictor: Predictor) -> None:
     found = measure_lists(predictor, test, k=3, relevant_from=4)
     assert math.isnan(found.ndcg)
     assert math.isnan(found.recall)
+    assert math.isnan(found.map)
+    assert math.isfinite(found.novelty)
+    assert math.isfinite(found.diversity)
+
+
+def test_popular_lists_are_no_news_and_alike_for_all(learnt: Workspace) -> None:
+    popularity = Predictor(load_bundle(learnt.ladder / "popularity"))
+    book, catalogue = popularity.bundle.users, popularity.bundle.catalogue
+    test = pd.DataFrame({"user_id": book.user_ids, "item_id": "i000", "rating": 5.0})
+    found = measure_lists(popularity, test, k=4, relevant_from=4)
+    lists = rank_users(popularity, book.user_ids, 4)
+    raters_I = np.array([(book.items_N == item).sum() for item in range(len(catalogue))])
+    bits = [-math.log2(max(raters_I[item], 1) / len(book)) for item in lists.ravel()]
+    assert found.novelty == pytest.approx(np.mean(bits))
+    pictured = [row[catalogue.has_image_I[row]] for row in lists]
+    distances = [pdist(catalogue.embeddings_IE[row], "cosine").mean() for row in pictured]
+    assert found.diversity == pytest.approx(np.mean(distances), abs=1e-5)
