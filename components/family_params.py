@@ -26,6 +26,14 @@ class Shrinkage(Section):
     prior: Positive
 
 
+class Rules(Section):
+    """Recent means of items, shrunk towards those of their categories by pseudo-ratings."""
+
+    half_life_days: Positive
+    prior: Positive
+    category_prior: Positive
+
+
 class Schedule(Section):
     """How a family that learns by the loop takes its steps."""
 
@@ -69,6 +77,7 @@ class Families(Section):
 
     mean: Nothing
     popularity: Shrinkage
+    rules: Rules
     biases: Shrinkage
     mf: MatrixFactorization
     hybrid: Hybrid

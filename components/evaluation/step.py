@@ -25,13 +25,13 @@ from components.evaluation.slices import slice_rows
 from components.files import read_parquet, write_bytes, write_json, write_parquet
 from components.models.bundle import Bundle, load_bundle, read_digest
 from components.models.catalogue import Floats
+from components.models.families import RUNGS
 from components.models.predictor import Predictor
 from components.params import Evaluate, Params
 from components.paths import Workspace
 from components.progress import track
 from components.settings import Settings
 
-RUNGS = ("mean", "popularity", "biases")
 CANDIDATE = "candidate"
 _BINS = 10
 _CATEGORIES = 6

@@ -6,10 +6,15 @@ from components.models.catalogue import Catalogue, UserBook
 from components.models.hybrid import Hybrid
 from components.models.mf import MatrixFactorization
 from components.models.protocol import Recommender, Weights
+from components.models.rules import Rules
 
 FAMILIES: dict[str, type[Recommender]] = {
-    family.family: family for family in (Mean, Popularity, Biases, MatrixFactorization, Hybrid)
+    family.family: family
+    for family in (Mean, Popularity, Rules, Biases, MatrixFactorization, Hybrid)
 }
+
+# What every candidate is measured against: learnt beside it, in closed form.
+RUNGS = ("mean", "popularity", "rules", "biases")
 
 
 def build(family: str, weights: Weights, catalogue: Catalogue, users: UserBook) -> Recommender:

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from components.family_params import LookOptions, Section
-from components.models.catalogue import Catalogue, UserBook
+from components.models.catalogue import Catalogue, Floats, UserBook
 from components.models.hybrid import project_looks
 from components.models.protocol import Weights
 from components.training.hybrid import HybridLearner
@@ -16,7 +16,22 @@ from components.training.ladder import fit_biases_rung, fit_mean, fit_popularity
 from components.training.learner import Learner
 from components.training.looks import fit_looks
 from components.training.matrix_factorization import MatrixFactorizationLearner
+from components.training.rules import fit_rules
 from components.training.tensors import Interactions
+
+
+@dataclass(frozen=True)
+class Ground:
+    """All that a family in closed form is learnt from."""
+
+    book: UserBook
+    catalogue: Catalogue
+    statistics: Weights
+    options: Any
+
+    def looks(self) -> Floats:
+        """Return the items' projected looks (I, K); zeros without an image."""
+        return _look(self.catalogue, self.statistics)
 
 
 @dataclass(frozen=True)
@@ -32,19 +47,15 @@ class Setting:
 
     def looks(self) -> Tensor:
         """Return the items' projected looks (I, K); zeros without an image."""
-        looks_IK = project_looks(
-            self.catalogue.embeddings_IE,
-            self.catalogue.has_image_I,
-            self.statistics["image_mean"],
-            self.statistics["image_projection"],
-        )
+        looks_IK = _look(self.catalogue, self.statistics)
         return torch.from_numpy(looks_IK).to(self.interactions.ratings_N.device)
 
 
-FITTERS: dict[str, Callable[[UserBook, Catalogue, Any], Weights]] = {
-    "mean": fit_mean,
-    "popularity": fit_popularity,
-    "biases": fit_biases_rung,
+FITTERS: dict[str, Callable[[Ground], Weights]] = {
+    "mean": lambda g: fit_mean(g.book, g.catalogue, g.options),
+    "popularity": lambda g: fit_popularity(g.book, g.catalogue, g.options),
+    "rules": lambda g: fit_rules(g.book, g.catalogue, g.options),
+    "biases": lambda g: fit_biases_rung(g.book, g.catalogue, g.options),
 }
 
 LEARNERS: dict[str, Callable[[Setting], Learner]] = {
@@ -59,3 +70,12 @@ def fit_statistics(catalogue: Catalogue, options: Section) -> Weights:
         return {}
     mean_E, projection_EK = fit_looks(catalogue, options.image_factors)
     return {"image_mean": mean_E, "image_projection": projection_EK}
+
+
+def _look(catalogue: Catalogue, statistics: Weights) -> Floats:
+    return project_looks(
+        catalogue.embeddings_IE,
+        catalogue.has_image_I,
+        statistics["image_mean"],
+        statistics["image_projection"],
+    )

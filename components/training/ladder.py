@@ -1,4 +1,4 @@
-"""The rungs below every candidate, fitted in closed form: mean, popularity, biases."""
+"""The simplest rungs below every candidate, fitted in closed form: mean, popularity, biases."""
 
 import numpy as np
 
@@ -6,7 +6,6 @@ from components.family_params import Nothing, Shrinkage
 from components.models.catalogue import Catalogue, Floats, UserBook
 from components.models.protocol import Weights
 
-RUNGS = ("mean", "popularity", "biases")
 _SWEEPS = 20
 
 

@@ -14,7 +14,7 @@ from components.models.families import build
 from components.models.protocol import Asker, Weights, rate_pairs
 from components.params import Params
 from components.training.checkpoints import Checkpoints
-from components.training.families import FITTERS, LEARNERS, Setting, fit_statistics
+from components.training.families import FITTERS, LEARNERS, Ground, Setting, fit_statistics
 from components.training.learner import Learner, Rows
 from components.training.learnt import Learnt
 from components.training.live_history import Epoch, LiveHistory, Phase
@@ -82,8 +82,8 @@ class Recipe:
         """Learn all of a book for a number of epochs and return what a bundle is made of."""
         family = self.params.train.family
         if family in FITTERS:
-            weights = FITTERS[family](book, self.catalogue, self.params.options)
-            return Learnt(weights, self.catalogue)
+            ground = Ground(book, self.catalogue, self.statistics, self.params.options)
+            return Learnt({**self.statistics, **FITTERS[family](ground)}, self.catalogue)
         learner, _ = self._fit(phase, book, epochs, None)
         return Learnt({**self.statistics, **learner.export()}, self.catalogue)
 

@@ -10,18 +10,18 @@ from components.devices import pick_device
 from components.files import hash_json, write_bytes, write_folder, write_json
 from components.models.bundle import Bundle, save_bundle, seal_bundle
 from components.models.catalogue import Catalogue, UserBook
+from components.models.families import RUNGS
 from components.models.protocol import Weights
 from components.params import Params
 from components.paths import Workspace
 from components.settings import Settings
-from components.training.families import FITTERS
+from components.training.families import FITTERS, Ground
 from components.training.inputs import (
     read_catalogue,
     read_input_digests,
     read_ratings,
     read_vectors,
 )
-from components.training.ladder import RUNGS
 from components.training.live_history import Epoch
 from components.training.recipe import Recipe
 from components.training.threads import limit_threads
@@ -112,7 +112,8 @@ def _write_ladder(
     with write_folder(workspace.ladder) as folder:
         for rung in RUNGS:
             (folder / rung).mkdir()
-            weights = FITTERS[rung](book, catalogue, params.families.options(rung))
+            ground = Ground(book, catalogue, {}, params.families.options(rung))
+            weights = FITTERS[rung](ground)
             facts = {"rows": len(book.items_N)}
             save_bundle(
                 make_bundle(params, rung, weights, catalogue, book, inputs, facts), folder / rung

@@ -10,6 +10,7 @@ import pytest
 from components.errors import CorruptFileError, DataError
 from components.evaluation.step import evaluate
 from components.files import hash_tree, read_json, read_parquet, write_parquet
+from components.models.families import RUNGS
 from components.params import Params
 from components.paths import Workspace
 from components.settings import Settings
@@ -31,7 +32,7 @@ def test_metrics_say_what_the_predictions_give(evaluated: Workspace) -> None:
         assert found["mae"] == pytest.approx(float(errors.abs().mean()), abs=1e-5)
         assert found["rmse_low"] <= found["rmse"] <= found["rmse_high"]
         assert 0 <= found["coverage"] <= 1
-    assert metrics["ladder"].keys() == {"mean", "popularity", "biases"}
+    assert metrics["ladder"].keys() == set(RUNGS)
     assert metrics["slices"]["all"]["rmse"] == metrics["static"]["rmse"]
     assert metrics["prequential"]["rmse"] != metrics["static"]["rmse"]
 
@@ -39,7 +40,7 @@ def test_metrics_say_what_the_predictions_give(evaluated: Workspace) -> None:
 def test_tables_of_the_plots_have_their_columns(evaluated: Workspace) -> None:
     folder = evaluated.evaluation_report
     ladder = pd.read_csv(folder / "ladder.csv")
-    assert set(ladder["model"]) == {"hybrid", "mean", "popularity", "biases"}
+    assert set(ladder["model"]) == {"hybrid", *RUNGS}
     assert ladder["rmse"].is_monotonic_increasing
     assert {"slice", "rmse", "rows"} <= set(pd.read_csv(folder / "slices.csv").columns)
     calibration = pd.read_csv(folder / "calibration.csv")

@@ -24,6 +24,8 @@ def learn(
     make_trainable(root)
     workspace = Workspace(root)
     catalogue = read_catalogue(workspace, read_vectors(workspace))
+    # An image that is uploaded has no category, so those that it is compared with have none.
+    catalogue.items.loc[21:, "category"] = ""
     book = UserBook.from_ratings(read_ratings(workspace, split=True), catalogue)
     params = load_params(workspace.params)
     bundles: dict[str, Bundle] = {}

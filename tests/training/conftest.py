@@ -10,7 +10,6 @@ from components.paths import Workspace
 from components.settings import Settings
 
 LEARNED = ("mf", "hybrid")
-FAMILIES = ("mean", "popularity", "biases", *LEARNED)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from components.errors import CorruptFileError, DataError, TrainingError
 from components.files import hash_tree, read_json, read_parquet, write_parquet
 from components.models.bundle import load_bundle
+from components.models.families import FAMILIES, RUNGS
 from components.models.golden import read_golden, read_golden_image
 from components.models.predictor import Predictor
 from components.params import Params
@@ -93,7 +94,7 @@ def test_run_killed_in_the_middle_goes_on_and_ends_with_the_same_bytes(
     assert workspace.live_history.read_text() == whole.live_history.read_text()
 
 
-@pytest.mark.parametrize("family", ["mean", "popularity", "biases", "mf", "hybrid"])
+@pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_every_family_is_learnt_from_the_train_rows_alone(
     workspace: Workspace, choose: Choose, settings: Settings, family: str
 ) -> None:
@@ -125,7 +126,7 @@ def test_hybrid_beats_the_ladder_where_looks_explain_tastes(
         rated = predictor.predict(test["user_id"].tolist(), test["item_id"].tolist())
         return float(np.sqrt(np.square(rated - test["rating"]).mean()))
 
-    rungs = [rmse(workspace.ladder / rung) for rung in ("mean", "popularity", "biases")]
+    rungs = [rmse(workspace.ladder / rung) for rung in RUNGS]
     assert rmse(workspace.evaluation_bundle) < min(rungs) - 0.01
 
 
