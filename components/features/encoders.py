@@ -64,15 +64,25 @@ class Encoder:
         if not len(pixels_BSS3):
             return np.zeros((0, self.width), np.float32)
         with torch.inference_mode(), _exact(self.device):
-            # Seen as (B, 3, S, S) this is channels_last already: the layout that is fastest.
-            batch = torch.from_numpy(pixels_BSS3).to(self.device).permute(0, 3, 1, 2).float()
-            mean, std = (
-                torch.tensor(values, device=self.device).mul(255)[:, None, None]
-                for values in (self.preprocessing.mean, self.preprocessing.std)
-            )
-            batch = ((batch - mean) / std).to(_PRECISIONS[self.precision])
+            batch = normalise(torch.from_numpy(pixels_BSS3).to(self.device), self.preprocessing)
+            batch = batch.to(_PRECISIONS[self.precision])
             embeddings: Floats = self._network(batch).flatten(1).float().cpu().numpy()
         return embeddings
+
+    def copy_to_learn(self) -> "Learnable":
+        """Return the network as its weights describe it: float32, nothing folded, all frozen."""
+        network, _, parameters = _build(self.name, safetensors.torch.load(self._weights))
+        return Learnable(network.to(self.device, memory_format=torch.channels_last), parameters)
+
+    def replace_weights(self, tensors: Tensors) -> "Encoder":
+        """Return the encoder with some of its weights replaced, by the names in `Learnable`."""
+        weights = safetensors.torch.load(self._weights)
+        for name, tensor in tensors.items():
+            if weights[name].shape != tensor.shape:
+                raise ValueError(f"{name} is {tuple(tensor.shape)}, not {weights[name].shape}")
+            weights[name] = tensor.detach().cpu().contiguous().to(weights[name].dtype)
+        content = safetensors.torch.save(weights)
+        return _assemble(self.name, self.precision, self.preprocessing, content, self.device)
 
     def save(self, folder: Path) -> None:
         """Write encoder.json and encoder.safetensors: all that `open_encoder` needs."""
@@ -83,6 +93,14 @@ class Encoder:
             _describe(self.name, self.precision, self.preprocessing, self.width, self._weights)
             | {"digest": self.digest},
         )
+
+
+@dataclass(frozen=True)
+class Learnable:
+    """A network that may go on learning, and its parameters by the names of the saved weights."""
+
+    network: nn.Module
+    parameters: dict[str, nn.Parameter]
 
 
 def load_encoder(name: str, precision: str, device: str) -> Encoder:
@@ -127,6 +145,17 @@ def open_encoder(folder: Path, device: str) -> Encoder:
     return encoder
 
 
+def normalise(pixels_BSS3: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
+    """Return bytes as the (B, 3, S, S) float32 numbers that a network reads."""
+    # Seen as (B, 3, S, S) this is channels_last already: the layout that is fastest.
+    batch = pixels_BSS3.permute(0, 3, 1, 2).float()
+    mean, std = (
+        torch.tensor(values, device=batch.device).mul(255)[:, None, None]
+        for values in (preprocessing.mean, preprocessing.std)
+    )
+    return (batch - mean) / std
+
+
 def fold_batchnorm(network: nn.Module) -> None:
     """Fold each BatchNorm that follows a convolution in a Sequential into that convolution.
 
@@ -163,19 +192,27 @@ def remove_classifier(network: nn.Module) -> int:
 def _assemble(
     name: str, precision: str, preprocessing: Preprocessing, weights: bytes, device: str
 ) -> Encoder:
-    lite = name == efficientnet_lite.NAME
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
-        build = efficientnet_lite.build_network
-        network = build() if lite else torchvision_models.build_network(name)
-    _load_strictly(name, network, safetensors.torch.load(weights))
-    network.eval().requires_grad_(False)
-    width = remove_classifier(network)
-    if lite:
-        efficientnet_lite.pad_like_tensorflow(network)
+    network, width, _ = _build(name, safetensors.torch.load(weights))
     fold_batchnorm(network)
     network = network.to(device, _PRECISIONS[precision]).to(memory_format=torch.channels_last)
     digest = hash_json(_describe(name, precision, preprocessing, width, weights))
     return Encoder(name, precision, preprocessing, width, digest, device, weights, network)
+
+
+def _build(name: str, tensors: Tensors) -> tuple[nn.Module, int, dict[str, nn.Parameter]]:
+    """Return a frozen network in evaluation mode, its width, and its parameters by name."""
+    lite = name == efficientnet_lite.NAME
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
+        build = efficientnet_lite.build_network
+        network = build() if lite else torchvision_models.build_network(name)
+    _load_strictly(name, network, tensors)
+    network.eval().requires_grad_(False)
+    width = remove_classifier(network)
+    # By the names of the weights: padding moves layers, and with them their names.
+    parameters = dict(network.named_parameters())
+    if lite:
+        efficientnet_lite.pad_like_tensorflow(network)
+    return network, width, parameters
 
 
 def _load_strictly(name: str, network: nn.Module, tensors: Tensors) -> None:

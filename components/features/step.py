@@ -3,25 +3,22 @@
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-import torch
 from safetensors.numpy import save
 
 from components.devices import pick_device
 from components.errors import CorruptFileError
+from components.features.bulk import chunk, encode_in_bulk
 from components.features.encoders import Encoder, load_encoder
 from components.features.preprocessing import Pixels, Preprocessing
 from components.features.store import EmbeddingStore, Floats
 from components.files import read_parquet, write_bytes, write_folder, write_json, write_parquet
 from components.images import decode_image
-from components.parallel import count_cores, map_ahead
+from components.parallel import count_cores
 from components.params import Params
 from components.paths import Workspace
 from components.progress import track
@@ -30,7 +27,6 @@ from components.settings import Settings
 # A killed run loses at most this many images, some ten seconds on two cores.
 _SHARD_ROWS = 512
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -49,51 +45,22 @@ def embed(workspace: Workspace, params: Params, settings: Settings) -> None:
     started = time.monotonic()
     rows = np.flatnonzero(~found)
     workers = settings.threads or count_cores()
-    encoded = _encode(workspace, images.iloc[rows], encoder, params.embed.batch_size, workers)
+    prepare = partial(_prepare, workspace.root, encoder.preprocessing, _largest_megapixels(images))
+    encoded = encode_in_bulk(
+        encoder,
+        prepare,
+        images.iloc[rows][["sha256", "path"]].itertuples(index=False, name=None),
+        batch_size=params.embed.batch_size,
+        workers=workers,
+    )
     done = 0
-    for shard in _chunk(track(encoded, "embed", total=len(rows)), _SHARD_ROWS):
+    for shard in chunk(track(encoded, "embed", total=len(rows)), _SHARD_ROWS):
         place, done = rows[done : done + len(shard)], done + len(shard)
         vectors_NE[place] = np.stack(shard)
         store.append([hashes[row] for row in place], vectors_NE[place])
     seconds = time.monotonic() - started
     log.info("images encoded images=%s seconds=%.1f", len(rows), seconds)
     _write(workspace, hashes, vectors_NE, encoder)
-
-
-def _encode(
-    workspace: Workspace, images: pd.DataFrame, encoder: Encoder, batch_size: int, workers: int
-) -> Iterator[Floats]:
-    """Yield the embedding of each image in order; each worker decodes and encodes whole batches.
-
-    One thread of torch a worker: two that wait for each other cost half the speed on a machine
-    that does other things too.
-    """
-    prepare = partial(_prepare, workspace.root, encoder.preprocessing, _largest_megapixels(images))
-
-    def encode(batch: list[tuple[str, str]]) -> Floats:
-        side = encoder.preprocessing.side
-        # Always a whole batch: the last digits of a sum depend on the shape it is computed in,
-        # and an image's embedding must not depend on what was encoded beside it.
-        pixels = np.zeros((batch_size, side, side, 3), np.uint8)
-        for row, image in enumerate(batch):
-            pixels[row] = prepare(image)
-        return encoder.encode_pixels(pixels)[: len(batch)]
-
-    pairs = zip(images["sha256"], images["path"], strict=True)
-    with _one_torch_thread():
-        batches = _chunk(pairs, batch_size)
-        for vectors in map_ahead(encode, batches, threads=workers, ahead=2 * workers):
-            yield from vectors
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _prepare(
@@ -111,17 +78,6 @@ def _prepare(
 def _largest_megapixels(images: pd.DataFrame) -> float:
     # What validation let in is not judged a second time.
     return float((images["width"] * images["height"]).max() / 1e6) if len(images) else 0.0
-
-
-def _chunk(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    chunk: list[T] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def _write(workspace: Workspace, hashes: list[str], vectors_NE: Floats, encoder: Encoder) -> None:
