@@ -1,16 +1,17 @@
 """Predicted ratings of test rows, static and prequential.
 
-Static: histories hold train rows only; what is compared. Prequential: a user's history may also
-hold the same user's test rows with an earlier timestamp, as the endpoint has them in life.
+Static: histories hold train rows only; what is compared. Prequential: a user's history holds what
+the user had rated by then, train and test rows alike, as the endpoint has it in life.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
+from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints, UserBook
 from components.models.predictor import Predictor
+from components.models.protocol import Asker
 
 _FOLDS_AT_ONCE = 4096
 
@@ -23,20 +24,24 @@ def predict_static(predictor: Predictor, test: pd.DataFrame) -> Floats:
 def predict_prequential(predictor: Predictor, test: pd.DataFrame) -> Floats:
     """Return the rating of each row, as known just before the second in which it was given.
 
-    Rows of the same user and second do not see one another. Test rows of items that the
-    catalogue does not hold tell nothing.
+    The history holds the user's train and test rows of earlier seconds, and none of the same
+    second or later: a split that is not by time has train rows there too. Test rows of items
+    that the catalogue does not hold tell nothing. What was learnt stays learnt: the factors of
+    users and items come from all train rows, later ones included.
     """
     predicted_N = np.zeros(len(test), np.float32)
-    moments = list(_moments(predictor, test))
+    if test.empty:
+        return predicted_N
+    names, user_N = np.unique(
+        test["user_id"].to_numpy(dtype=object).astype(str), return_inverse=True
+    )
+    past = _Past.of(predictor, names.tolist(), user_N, test)
+    moments = _find_moments(user_N, test["timestamp"].to_numpy(np.int64))
     for start in range(0, len(moments), _FOLDS_AT_ONCE):
         block = moments[start : start + _FOLDS_AT_ONCE]
-        side = predictor.fold_all(
-            [user for user, _, _, _ in block],
-            [past for _, past, _, _ in block],
-            [now for _, _, now, _ in block],
-        )
-        rows_B = np.concatenate([rows for *_, rows in block])
-        owner_B = np.repeat(np.arange(len(block)), [len(rows) for *_, rows in block])
+        side = predictor.fold([past.ask(moment) for moment in block])
+        rows_B = np.concatenate([moment.rows for moment in block])
+        owner_B = np.repeat(np.arange(len(block)), [len(moment.rows) for moment in block])
         items = predictor.item_side(test["item_id"].iloc[rows_B].tolist())
         predicted_N[rows_B] = predictor.rate(side.take(owner_B), items)
     return predicted_N
@@ -51,19 +56,73 @@ def sample_users(user_ids: pd.Series, most: int, seed: int) -> Bools:
     return user_ids.isin(drawn.tolist()).to_numpy()
 
 
-def _moments(predictor: Predictor, test: pd.DataFrame) -> Iterator[tuple[str, History, int, Ints]]:
-    """Yield each user and second: the user's test rows before it, the second, the rows in it."""
-    if test.empty:
-        return
-    items_N = predictor.bundle.catalogue.find(test["item_id"].tolist())
-    ratings_N = test["rating"].to_numpy(np.float32)
-    times_N = test["timestamp"].to_numpy(np.int64)
-    order = np.lexsort((times_N, pd.factorize(test["user_id"], sort=True)[0]))
-    users = test["user_id"].to_numpy(dtype=object)
-    changes = np.flatnonzero(users[order][1:] != users[order][:-1]) + 1
-    for rows in np.split(order, changes):
-        starts = np.unique(times_N[rows], return_index=True)[1]
-        for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-            past = rows[:start][items_N[rows[:start]] != UNKNOWN]
-            history = History(items_N[past], ratings_N[past], times_N[past])
-            yield str(users[rows[0]]), history, int(times_N[rows[start]]), rows[start:end]
+@dataclass(frozen=True)
+class _Moment:
+    """A user and a second, and the test rows of that user that were given in it."""
+
+    user: int
+    now: int
+    rows: Ints
+
+
+def _find_moments(user_N: Ints, times_N: Ints) -> list[_Moment]:
+    """Return each user's moments in their order; users are codes from 0."""
+    order = np.lexsort((times_N, user_N))
+    users, times = user_N[order], times_N[order]
+    starts = np.flatnonzero(np.r_[True, (np.diff(users) != 0) | (np.diff(times) != 0)])
+    ends = np.append(starts[1:], len(order))
+    return [
+        _Moment(user, now, order[start:end])
+        for user, now, start, end in zip(
+            users[starts].tolist(), times[starts].tolist(), starts, ends, strict=True
+        )
+    ]
+
+
+@dataclass(frozen=True)
+class _Past:
+    """All that U users rated, in train and test rows: user u's from `offsets[u]` on, by time."""
+
+    indices: tuple[int, ...]
+    offsets: Ints
+    rated: History
+
+    @classmethod
+    def of(
+        cls, predictor: Predictor, user_ids: list[str], user_N: Ints, test: pd.DataFrame
+    ) -> "_Past":
+        """Merge the train rows of the users with the test rows of known items."""
+        book = predictor.bundle.users
+        index_U = book.find(user_ids)
+        owner_T, rows_T = _find_rows(book, index_U)
+        items_N = predictor.bundle.catalogue.find(test["item_id"].tolist())
+        known = items_N != UNKNOWN
+        users = np.concatenate([owner_T, user_N[known]])
+        items = np.concatenate([book.items_N[rows_T], items_N[known]])
+        times = np.concatenate([book.times_N[rows_T], test["timestamp"].to_numpy(np.int64)[known]])
+        ratings = np.concatenate(
+            [book.ratings_N[rows_T], test["rating"].to_numpy(np.float32)[known]]
+        )
+        order = np.lexsort((items, times, users))
+        offsets = np.searchsorted(users[order], np.arange(len(user_ids) + 1))
+        rated = History(items[order], ratings[order], times[order])
+        return cls(tuple(index_U.tolist()), offsets, rated)
+
+    def ask(self, moment: _Moment) -> Asker:
+        """Return the user as known just before a moment."""
+        start, end = self.offsets[moment.user], self.offsets[moment.user + 1]
+        earlier = np.searchsorted(self.rated.times_N[start:end], moment.now, side="left")
+        rows = slice(start, start + earlier)
+        history = History(
+            self.rated.items_N[rows], self.rated.ratings_N[rows], self.rated.times_N[rows]
+        )
+        return Asker(self.indices[moment.user], history, moment.now)
+
+
+def _find_rows(book: UserBook, index_U: Ints) -> tuple[Ints, Ints]:
+    """Return the rows (T,) of a book that some users rated, and which of the users each is of."""
+    known = np.flatnonzero(index_U != UNKNOWN)
+    starts, ends = book.offsets[index_U[known]], book.offsets[index_U[known] + 1]
+    owner_T = np.repeat(known, ends - starts)
+    rows = [np.arange(start, end) for start, end in zip(starts, ends, strict=True)]
+    return owner_T, np.concatenate([np.zeros(0, np.int64), *rows])

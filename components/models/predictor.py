@@ -72,6 +72,10 @@ class Predictor:
             ]
         )
 
+    def fold(self, askers: Sequence[Asker]) -> Side:
+        """Return the sides of users whose whole histories the caller knows."""
+        return self._model.fold_users(askers)
+
     def predict(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Floats:
         """Return the predicted rating of each (user, item) pair; unknown ids get the priors."""
         return self.rate(self.user_side(user_ids), self.item_side(item_ids))

@@ -1,19 +1,28 @@
 """Static and prequential predictions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from components.evaluation.predictions import predict_prequential, predict_static, sample_users
+from components.models.bundle import load_bundle
+from components.models.catalogue import History
 from components.models.predictor import Predictor
+from components.models.protocol import Asker
+from components.paths import Workspace
+
+LATER = 2_000_000  # after every train row
 
 
 def rows(*given: tuple[str, str, float, int]) -> pd.DataFrame:
     return pd.DataFrame(given, columns=["user_id", "item_id", "rating", "timestamp"])
 
 
-def test_first_row_of_a_user_is_predicted_as_static(predictor: Predictor) -> None:
-    test = rows(("nobody", "i000", 5.0, 10), (predictor.bundle.users.user_ids[0], "i001", 1.0, 10))
+def test_first_row_after_the_training_is_predicted_as_static(predictor: Predictor) -> None:
+    known = predictor.bundle.users.user_ids[0]
+    test = rows(("nobody", "i000", 5.0, 10), (known, "i001", 1.0, LATER))
     np.testing.assert_array_equal(
         predict_prequential(predictor, test), predict_static(predictor, test)
     )
@@ -39,6 +48,78 @@ def test_what_comes_later_changes_nothing_before_it(predictor: Predictor) -> Non
     test = rows(*((f"v{n % 3}", f"i00{n}", 1.0 + n % 5, n) for n in range(9)))
     whole = predict_prequential(predictor, test)
     np.testing.assert_array_equal(predict_prequential(predictor, test[:5]), whole[:5])
+
+
+@pytest.mark.parametrize("family", ["biases", "hybrid"])
+def test_history_holds_exactly_the_rows_of_earlier_seconds(learnt: Workspace, family: str) -> None:
+    folder = learnt.ladder / family if family == "biases" else learnt.evaluation_bundle
+    predictor = Predictor(load_bundle(folder))
+    book, catalogue = predictor.bundle.users, predictor.bundle.catalogue
+    user = 3
+    known = book.history(user)
+    middle = len(known) // 2
+    now = int(known.times_N[middle])
+    unrated = [item for item in range(len(catalogue)) if item not in known.items_N][:3]
+    test = rows(
+        *(
+            (book.user_ids[user], catalogue.ids(np.array([item]))[0], rating, time)
+            for item, rating, time in zip(
+                unrated, (5.0, 0.5, 1.0), (now - 1, now, now), strict=True
+            )
+        )
+    )
+    merged = sorted(
+        [
+            *zip(known.times_N, known.items_N, known.ratings_N, strict=True),
+            (now - 1, unrated[0], 5.0),
+        ]
+    )
+    times, items, ratings = zip(*[row for row in merged if row[0] < now], strict=True)
+    assert 0 < len(items) <= middle + 1 < len(merged)
+    history = History(np.int64(items), np.float32(ratings), np.int64(times))
+    side = predictor.fold([Asker(user, history, now)])
+    expected = predictor.rate(side, predictor.item_side(test["item_id"][1:].tolist()))
+    np.testing.assert_array_equal(predict_prequential(predictor, test)[1:], expected)
+
+
+@pytest.mark.parametrize("changed", ["later train rows", "later test rows", "the same second"])
+def test_what_is_not_earlier_cannot_change_a_rating(learnt: Workspace, changed: str) -> None:
+    bundle = load_bundle(learnt.ladder / "biases")
+    book = bundle.users
+    history = book.history(0)
+    now = int(history.times_N[len(history) // 2])
+    test = rows(
+        (book.user_ids[0], "i022", 3.0, now),
+        (book.user_ids[0], "i023", 4.0, now + (changed == "later test rows")),
+    )
+    before = predict_prequential(Predictor(bundle), test)
+    if changed == "later train rows":
+        ratings_N = np.where(book.times_N >= now, 0.5, book.ratings_N).astype(np.float32)
+        bundle = replace(bundle, users=replace(book, ratings_N=ratings_N))
+    else:
+        test.loc[1, "rating"] = 0.5
+    after = predict_prequential(Predictor(bundle), test)
+    assert after[0] == before[0]
+    assert predict_static(Predictor(bundle), test)[0] != before[0]
+
+
+def test_blocks_do_not_change_the_predictions(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = [*predictor.bundle.users.user_ids[:4], "nobody"]
+    test = rows(*((users[n % 5], f"i0{n:02d}", 1.0 + n % 5, n // 2) for n in range(20)))
+    whole = predict_prequential(predictor, test)
+    monkeypatch.setattr("components.evaluation.predictions._FOLDS_AT_ONCE", 3)
+    np.testing.assert_array_equal(predict_prequential(predictor, test), whole)
+
+
+def test_order_of_the_rows_does_not_matter(predictor: Predictor) -> None:
+    users = [*predictor.bundle.users.user_ids[:2], "nobody"]
+    test = rows(*((users[n % 3], f"i0{n:02d}", 1.0 + n % 5, n // 4) for n in range(20)))
+    shuffled = test.sample(frac=1, random_state=0)
+    expected = predict_prequential(predictor, test)[shuffled.index]
+    found = predict_prequential(predictor, shuffled.reset_index(drop=True))
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_item_outside_the_catalogue_is_predicted_and_tells_nothing(predictor: Predictor) -> None:
