@@ -49,6 +49,15 @@ class LookOptions(Section):
     image_factors: Count
 
 
+class Content(LookOptions):
+    """Images alone; each `_prior` is σ² of a rating over that of a parameter."""
+
+    bias_prior: Positive
+    item_prior: Positive
+    image_bias_prior: Positive
+    taste_prior: Positive
+
+
 class MatrixFactorization(Schedule):
     """Biases and factors; each `_prior` is σ² of a rating over that of a parameter."""
 
@@ -79,6 +88,7 @@ class Families(Section):
     popularity: Shrinkage
     rules: Rules
     biases: Shrinkage
+    content: Content
     mf: MatrixFactorization
     hybrid: Hybrid
 

@@ -3,6 +3,7 @@
 from components.errors import ParameterError
 from components.models.biases import Biases, Mean, Popularity
 from components.models.catalogue import Catalogue, UserBook
+from components.models.content import Content
 from components.models.hybrid import Hybrid
 from components.models.mf import MatrixFactorization
 from components.models.protocol import Recommender, Weights
@@ -10,7 +11,7 @@ from components.models.rules import Rules
 
 FAMILIES: dict[str, type[Recommender]] = {
     family.family: family
-    for family in (Mean, Popularity, Rules, Biases, MatrixFactorization, Hybrid)
+    for family in (Mean, Popularity, Rules, Biases, Content, MatrixFactorization, Hybrid)
 }
 
 # What every candidate is measured against: learnt beside it, in closed form.

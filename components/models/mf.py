@@ -7,6 +7,7 @@ import numpy as np
 
 from components.models.catalogue import Catalogue, Floats, History, UserBook
 from components.models.protocol import Asker, Side, Weights
+from components.models.ridge import solve_ridge, stack_priors
 
 
 class MatrixFactorization:
@@ -25,8 +26,7 @@ class MatrixFactorization:
         self._bias_I = weights["item_bias"]
         self._vectors_ID = weights["item_vectors"]
         bias_prior, factor_prior = weights["user_priors"].astype(np.float64)
-        width = self._vectors_ID.shape[1]
-        self._priors_D1 = np.append(np.full(width, factor_prior), bias_prior)
+        self._priors_D1 = stack_priors(bias_prior, factor_prior, self._vectors_ID.shape[1])
         rated_I = np.bincount(users.items_N, minlength=len(catalogue)) > 0
         self._paths = tuple("factors" if rated else "prior" for rated in rated_I)
 
@@ -34,9 +34,7 @@ class MatrixFactorization:
         """Return each user's ridge solution from the history; zeros where it is empty."""
         solved_BD1 = np.zeros((len(users), len(self._priors_D1)), np.float32)
         for row, asker in enumerate(users):
-            history = asker.history
-            if len(history):
-                solved_BD1[row] = self._solve(history)
+            solved_BD1[row] = self._solve(asker.history)
         paths = tuple(_path(asker.user, asker.history) for asker in users)
         return Side(solved_BD1[:, -1].copy(), solved_BD1[:, :-1].copy(), paths)
 
@@ -51,11 +49,8 @@ class MatrixFactorization:
         return Side(self._bias_I, self._vectors_ID, self._paths)
 
     def _solve(self, history: History) -> np.ndarray:
-        ones_N1 = np.ones((len(history), 1))
-        x_ND1 = np.concatenate([self._vectors_ID[history.items_N], ones_N1], axis=1)
         residuals_N = history.ratings_N - self.mean - self._bias_I[history.items_N]
-        normal = x_ND1.T @ x_ND1 + np.diag(self._priors_D1)
-        return np.linalg.solve(normal, x_ND1.T @ residuals_N)
+        return solve_ridge(self._vectors_ID[history.items_N], residuals_N, self._priors_D1)
 
 
 def _path(user: int, history: History) -> str:

@@ -11,6 +11,7 @@ from components.family_params import LookOptions, Section
 from components.models.catalogue import Catalogue, Floats, UserBook
 from components.models.hybrid import project_looks
 from components.models.protocol import Weights
+from components.training.content import fit_content
 from components.training.hybrid import HybridLearner
 from components.training.ladder import fit_biases_rung, fit_mean, fit_popularity
 from components.training.learner import Learner
@@ -56,6 +57,7 @@ FITTERS: dict[str, Callable[[Ground], Weights]] = {
     "popularity": lambda g: fit_popularity(g.book, g.catalogue, g.options),
     "rules": lambda g: fit_rules(g.book, g.catalogue, g.options),
     "biases": lambda g: fit_biases_rung(g.book, g.catalogue, g.options),
+    "content": lambda g: fit_content(g.book, g.looks(), g.options),
 }
 
 LEARNERS: dict[str, Callable[[Setting], Learner]] = {

@@ -69,11 +69,9 @@ class Recipe:
             )
         book = UserBook.from_ratings(ratings[~ratings["valid"]], self.catalogue)
         if self.params.train.family in FITTERS:
-            closed = Epoch(
-                "search",
-                0,
-                *(self._measure_closed(book, rows) for rows in (ratings[~ratings["valid"]], valid)),
-            )
+            learnt = self.learn("search", book, 0)
+            parts = (ratings[~ratings["valid"]], valid)
+            closed = Epoch("search", 0, *(self._measure(learnt, book, part) for part in parts))
             return closed, [closed]
         history = self._fit("search", book, self.schedule.max_epochs, valid)[1]
         return best_epoch(history), history
@@ -87,11 +85,11 @@ class Recipe:
         learner, _ = self._fit(phase, book, epochs, None)
         return Learnt({**self.statistics, **learner.export()}, self.catalogue)
 
-    def _measure_closed(self, book: UserBook, rows: pd.DataFrame) -> float:
-        learnt = self.learn("search", book, 0)
+    def _measure(self, learnt: Learnt, book: UserBook, rows: pd.DataFrame) -> float:
         model = build(self.params.train.family, learnt.weights, learnt.catalogue, book)
-        users = book.find(rows["user_id"].tolist())
-        user_side = model.fold_users([Asker(int(u), book.history(int(u))) for u in users])
+        users, user_B = np.unique(book.find(rows["user_id"].tolist()), return_inverse=True)
+        askers = [Asker(int(user), book.history(int(user))) for user in users]
+        user_side = model.fold_users(askers).take(user_B)
         item_side = model.known_items().take(self.catalogue.find(rows["item_id"].tolist()))
         rated_B = np.clip(rate_pairs(model.mean, user_side, item_side), *self.scale)
         return float(np.sqrt(np.square(rows["rating"].to_numpy() - rated_B).mean()))
