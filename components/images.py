@@ -25,6 +25,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _HASH_SIDE = 8
+_THUMBNAIL_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,15 @@ class ImageFacts:
     """What the decoded pixels say.
 
     `brightness` is the mean and `contrast` the standard deviation of the luminance (ITU-R 601),
-    both in 0 to 1; `dhash` is 16 hex digits, of which near duplicates share almost all bits.
+    both in 0 to 1; `dhash` is 16 hex digits, of which near duplicates share almost all bits;
+    `thumbnail` is the picture itself at 8 × 8 pixels, three bytes each (RGB), in hex.
     """
 
     header: ImageHeader
     brightness: float
     contrast: float
     dhash: str
+    thumbnail: str
 
 
 def read_header(content: bytes) -> ImageHeader:
@@ -76,7 +79,8 @@ def inspect_image(content: bytes, *, max_megapixels: float) -> ImageFacts:
     header, image = _decode(content, max_megapixels)
     grey = image.convert("L")
     brightness, contrast = _measure(grey)
-    return ImageFacts(header, brightness, contrast, hash_look(grey))
+    small = image.resize((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), Image.Resampling.BOX)
+    return ImageFacts(header, brightness, contrast, hash_look(grey), small.tobytes().hex())
 
 
 def hash_look(grey: Image.Image) -> str:

@@ -70,6 +70,17 @@ class Validation(Section):
     drift: Drift
 
 
+class Audit(Section):
+    """When pictures that are learnt from show up again among the cold items.
+
+    `same_picture` is the correlation of two thumbnails from which they count as one picture,
+    `picture_budget` the share of cold items that may show one.
+    """
+
+    same_picture: Annotated[float, Field(gt=0, le=1)]
+    picture_budget: Share
+
+
 class Split(Section):
     """Which rows are learnt from and which are kept for the test."""
 
@@ -79,6 +90,7 @@ class Split(Section):
     valid_share: Annotated[float, Field(gt=0, lt=1)]
     min_user_ratings: Annotated[int, Field(ge=2)]
     seed: int
+    audit: Audit
 
     @model_validator(mode="after")
     def _check_fold(self) -> "Split":

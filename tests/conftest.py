@@ -23,7 +23,7 @@ from components.settings import TELEMETRY_OFF
 
 os.environ.update(TELEMETRY_OFF)
 
-SMALL = {"factors": 4, "image_factors": 3, "max_epochs": 12, "batches": 2}
+SMALL = {"factors": 4, "image_factors": 3, "max_epochs": 12, "batches": 2, "width": 8, "length": 8}
 
 POSTERS = Path(__file__).parents[2] / "shared/data/movielens-posters"
 
@@ -262,6 +262,7 @@ def write_trainable(root: Path, *, users: int = 30, items: int = 24, seed: int =
     from safetensors.numpy import save_file
 
     from components.files import write_json, write_parquet
+    from components.images import inspect_image
     from components.paths import Workspace
 
     workspace = Workspace(root)
@@ -286,7 +287,8 @@ def write_trainable(root: Path, *, users: int = 30, items: int = 24, seed: int =
     )
     write_parquet(workspace.accepted / "items.parquet", catalogue)
     order = np.argsort(names)
-    images = pd.DataFrame({"sha256": names, "path": paths}).iloc[order]
+    thumbnails = [inspect_image(content, max_megapixels=1).thumbnail for content in contents]
+    images = pd.DataFrame({"sha256": names, "path": paths, "thumbnail": thumbnails}).iloc[order]
     write_parquet(workspace.accepted / "images.parquet", images)
     workspace.embeddings.mkdir(parents=True)
     vectors = {"vectors": np.ascontiguousarray(embeddings_IE[order])}

@@ -135,6 +135,13 @@ def test_facts_of_two_halves_are_their_mean_and_spread() -> None:
     assert (facts.brightness, facts.contrast) == pytest.approx((0.5, 0.5))
 
 
+def test_thumbnail_is_the_picture_at_eight_by_eight() -> None:
+    blocks = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    picture = Image.fromarray(blocks.repeat(4, 0).repeat(3, 1))
+    facts = inspect_image(encode(picture), max_megapixels=LIMIT)
+    assert bytes.fromhex(facts.thumbnail) == blocks.tobytes()
+
+
 def test_blank_image_has_no_contrast() -> None:
     assert inspect_image(encode(Image.new("RGB", (9, 9))), max_megapixels=LIMIT).contrast == 0
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from components.errors import DataError
 from components.files import read_parquet, write_folder, write_json, write_parquet
+from components.leakage import audit_split
 from components.params import Params
 from components.params import Split as SplitParams
 from components.paths import Workspace
@@ -46,9 +47,10 @@ class Assignment:
 
 
 def split(workspace: Workspace, params: Params, settings: Settings) -> None:
-    """Write train.parquet, test.parquet and reports/split.json.
+    """Write train.parquet, test.parquet and reports/split.json, with the leakage audit in it.
 
-    Raises DataError if one of the parts would be empty.
+    Raises DataError if one of the parts would be empty, or if one leaks into the other: then the
+    report says what leaks, and no part is written.
     """
     ratings = read_parquet(workspace.accepted / "ratings.parquet")
     log.info("split started strategy=%s ratings=%d", params.split.strategy, len(ratings))
@@ -56,11 +58,19 @@ def split(workspace: Workspace, params: Params, settings: Settings) -> None:
     train = ratings[~assigned.test_N][_COLUMNS].assign(valid=assigned.valid_N[~assigned.test_N])
     test = ratings[assigned.test_N][_COLUMNS]
     _check_parts(len(ratings), train, test, params.split)
+    audit = audit_split(
+        train,
+        test,
+        read_parquet(workspace.accepted / "items.parquet", ["item_id", "images"]),
+        read_parquet(workspace.accepted / "images.parquet", ["sha256", "thumbnail"]),
+        params.split,
+    )
     report = describe(train, test, assigned, params.split.strategy)
+    write_json(workspace.split_report, {**report, "audit": audit.to_json()})
+    audit.refuse_leaks()
     with write_folder(workspace.split) as folder:
         write_parquet(folder / "train.parquet", train)
         write_parquet(folder / "test.parquet", test)
-    write_json(workspace.split_report, report)
     log.info("split ended train=%d test=%d", len(train), len(test))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from components.errors import DataError
+from components.evaluation.audit import audit_evaluation
 from components.evaluation.calibration import calibrate
 from components.evaluation.examples import draw_examples
 from components.evaluation.lists import measure_lists
@@ -51,7 +52,10 @@ class _Scored:
 
 
 def evaluate(workspace: Workspace, params: Params, settings: Settings) -> None:
-    """Write everything in reports/evaluation: numbers, tables of the plots, and the page."""
+    """Write everything in reports/evaluation: audit, numbers, tables of the plots, and the page.
+
+    Raises DataError if there is nothing to measure, or if the models may know the test.
+    """
     test = read_parquet(workspace.split / "test.parquet")
     if test.empty:
         raise DataError(
@@ -61,6 +65,8 @@ def evaluate(workspace: Workspace, params: Params, settings: Settings) -> None:
     predictors = {CANDIDATE: Predictor(load_bundle(workspace.evaluation_bundle))}
     predictors |= {rung: Predictor(load_bundle(workspace.ladder / rung)) for rung in RUNGS}
     log.info("evaluation started rows=%d models=%d", len(test), len(predictors))
+    bundles = [predictor.bundle for predictor in predictors.values()]
+    audit_evaluation(workspace, params.split, test, bundles)
     scored = _score(predictors, test, params.evaluate)
     findings = _measure(workspace, predictors, scored, test, params)
     _write(workspace, findings, scored, test)

@@ -22,11 +22,12 @@ COLUMNS = (
     "brightness",
     "contrast",
     "dhash",
+    "thumbnail",
     "problem",
 )
 _NUMBERS = ("width", "height", "brightness", "contrast")
 # Raise it when the same bytes would be measured otherwise.
-_FORMAT = 1
+_FORMAT = 2
 _ROWS_A_PART = 4096
 _AHEAD = 64
 
@@ -114,15 +115,15 @@ def _measure(content: bytes, max_megapixels: float) -> tuple[object, ...]:
     try:
         header = read_header(content)
     except ImageError as error:
-        return (None,) * 7 + (str(error),)
+        return (None,) * 8 + (str(error),)
     stored = (header.format, header.width, header.height, header.mode)
     if header.megapixels > max_megapixels:  # judged by its size; too large to be decoded
-        return (*stored, None, None, None, None)
+        return (*stored, None, None, None, None, None)
     try:
         facts = inspect_image(content, max_megapixels=max_megapixels)
     except ImageError as error:
-        return (*stored, None, None, None, str(error))
-    return (*stored, facts.brightness, facts.contrast, facts.dhash, None)
+        return (*stored, None, None, None, None, str(error))
+    return (*stored, facts.brightness, facts.contrast, facts.dhash, facts.thumbnail, None)
 
 
 def _frame(rows: list[tuple[object, ...]]) -> pd.DataFrame:

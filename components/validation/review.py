@@ -19,7 +19,10 @@ from components.validation.merging import keep_last_ratings, mark_first, merge_i
 from components.validation.tables import Tables
 
 _RATING_COLUMNS = ["user_id", "item_id", "rating", "timestamp", "batch"]
-_IMAGE_COLUMNS = ["sha256", "path", "width", "height", "mode", "brightness", "contrast", "batch"]
+_IMAGE_COLUMNS = [
+    *("sha256", "path", "width", "height", "mode"),
+    *("brightness", "contrast", "thumbnail", "batch"),
+]
 
 
 @dataclass(frozen=True)

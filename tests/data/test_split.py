@@ -24,7 +24,8 @@ STRATEGIES = ("global_time", "user_time", *HASHED)
 
 def params_of(strategy: str, **changes: object) -> Split:
     fields = {"strategy": strategy, "test_share": 0.2, "valid_share": 0.1, "seed": 0, "fold": 0}
-    return Split.model_validate({**fields, "min_user_ratings": 5, **changes})
+    audit = {"same_picture": 0.995, "picture_budget": 0.02}
+    return Split.model_validate({**fields, "min_user_ratings": 5, "audit": audit, **changes})
 
 
 def draw_ratings(rows: int, users: int, items: int, seconds: int, seed: int = 0) -> pd.DataFrame:
@@ -196,8 +197,21 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
-def run(workspace: Workspace, ratings: pd.DataFrame, strategy: str) -> Params:
+def run(
+    workspace: Workspace,
+    ratings: pd.DataFrame,
+    strategy: str,
+    copied: dict[str, str] | None = None,
+) -> Params:
+    """Split ratings of items with one picture each; `copied` ones show another item's."""
     write_parquet(workspace.accepted / "ratings.parquet", ratings)
+    ids = sorted(ratings["item_id"].unique())
+    pixels = {item: np.random.default_rng(n).bytes(192).hex() for n, item in enumerate(ids)}
+    pixels |= {copy: pixels[original] for copy, original in (copied or {}).items()}
+    items = pd.DataFrame({"item_id": ids, "images": [[item] for item in ids]})
+    write_parquet(workspace.accepted / "items.parquet", items)
+    images = pd.DataFrame({"sha256": list(pixels), "thumbnail": list(pixels.values())})
+    write_parquet(workspace.accepted / "images.parquet", images)
     params = load_params(TEMPLATE)
     params = params.model_copy(update={"split": params_of(strategy)})
     split(workspace, params, Settings())
@@ -234,6 +248,27 @@ def test_report_counts_rows_and_how_cold_the_test_is(workspace: Workspace) -> No
     assert (report["train"], report["valid"], report["test"]) == (12, 1, 2)
     assert report["test_rows_of_unknown_users"] == 0.5
     assert report["test_rows_of_unknown_items"] == 0.5
+
+
+def test_leak_fails_the_step_and_the_report_says_which(workspace: Workspace) -> None:
+    ratings = draw_ratings(600, 30, 50, seconds=100)
+    test = assign(ratings, params_of("cold_item")).test_N
+    cold, learnt = (ratings["item_id"][rows].iloc[0] for rows in (test, ~test))
+    with pytest.raises(DataError, match=f"item '{cold}' looks like item '{learnt}'"):
+        run(workspace, ratings, "cold_item", copied={cold: learnt})
+    assert not workspace.split.exists()
+    audit = read_json(workspace.split_report)["audit"]
+    assert audit["passed"] is False
+    run(workspace, ratings, "random", copied={cold: learnt})
+    assert read_json(workspace.split_report)["audit"]["passed"] is True
+
+
+def test_pair_that_was_accepted_twice_fails_the_step(workspace: Workspace) -> None:
+    ratings = draw_ratings(300, 12, 60, seconds=10_000).assign(batch=0)
+    twice = pd.concat([ratings, ratings[:1].assign(timestamp=10_001)], ignore_index=True)
+    with pytest.raises(DataError, match=r"1 of .* a user and an item that are learnt from too"):
+        run(workspace, twice, "global_time")
+    assert not workspace.split.exists()
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

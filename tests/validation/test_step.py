@@ -39,8 +39,10 @@ def test_good_data_are_accepted_whole_and_the_same_bytes_come_again(
     assert items.columns.tolist() == ["item_id", "images", "title", "category"]
     assert [len(shown) for shown in items["images"]] == [1] * 12
     assert images.columns.tolist() == [
-        "sha256", "path", "width", "height", "mode", "brightness", "contrast", "batch"
-    ]  # fmt: skip
+        *("sha256", "path", "width", "height", "mode"),
+        *("brightness", "contrast", "thumbnail", "batch"),
+    ]
+    assert [len(bytes.fromhex(small)) for small in images["thumbnail"]] == [192] * 12
     assert images["sha256"].is_monotonic_increasing
     assert (workspace.root / images["path"][0]).is_file()
     assert images["path"][0].startswith(f"data/raw/batches/{batch.id}/images/")
