@@ -144,6 +144,21 @@ class Workspace:
         return self.run / "train.jsonl"
 
     @property
+    def work_lock(self) -> Path:
+        """Held by whoever trains: a retraining, a search of parameters, a comparison."""
+        return self.run / "retrain.lock"
+
+    @property
+    def tuning(self) -> Path:
+        """One file a search of parameters: every trial so far."""
+        return self.state / "tuning"
+
+    @property
+    def comparison_report(self) -> Path:
+        """comparison.json, table.csv and report.html of the last `beholder compare`."""
+        return self.root / "reports/compare"
+
+    @property
     def bentos(self) -> Path:
         """One finished Bento a registered version."""
         return self.state / "bentos"

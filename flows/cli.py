@@ -119,6 +119,39 @@ def retrain(workspace: WorkspaceOption = None) -> None:
     retrain_and_show(_open(workspace))
 
 
+@app.command(
+    epilog="For example:  beholder tune --budget 30  ·  beholder tune --family mf --trials 20  ·  "
+    "beholder tune --dry-run"
+)
+def tune(
+    family: Annotated[
+        str | None,
+        typer.Option(
+            help="The family; default: the one that params.yaml learns.", show_default=False
+        ),
+    ] = None,
+    budget: Annotated[
+        float, typer.Option(min=0, metavar="MINUTES", help="Begin no trial after so many minutes.")
+    ] = 10.0,
+    trials: Annotated[
+        int, typer.Option(min=1, max=1000, help="At most so many, those of earlier calls included.")
+    ] = 50,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be searched, and where; try nothing.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Search for better options of a family on the valid rows, and write them to params.yaml.
+
+    The test rows are never looked at. The present values are tried first, and stay unless the best
+    ones are better by more than chance. A call that was interrupted or killed leaves params.yaml
+    alone; the same call goes on from its trials.
+    """
+    from flows.tuning import tune_and_show
+
+    tune_and_show(_open(workspace), family=family, minutes=budget, trials=trials, dry_run=dry_run)
+
+
 @app.command()
 def status(workspace: WorkspaceOption = None) -> None:
     """Show the data, the champion with its RMSE beside the ladder's, and the servers."""

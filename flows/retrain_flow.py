@@ -60,7 +60,7 @@ def retrain(workspace: str, reason: str = "by hand") -> State[Any]:
 
     place = Workspace(Path(workspace))
     try:
-        with hold_lock(place.run / "retrain.lock", wait_seconds=0, what=f"{place.root} (retrain)"):
+        with hold_lock(place.work_lock, wait_seconds=0, what=f"{place.root} (retrain)"):
             close_abandoned_runs(place)
             outcome = _retrain(place, reason)
     except StepFailedError as error:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from components.batches import read_batches
-from components.errors import BeholderError, WorkspaceError
+from components.errors import BeholderError
 from components.params import load_params
 from components.paths import Workspace
 from components.settings import load_settings
 from flows.console import show_steps, step
+from flows.preparing import require_data
 from flows.servers import prefect_server
 from flows.services import Services
 
@@ -32,11 +32,7 @@ def retrain_and_show(workspace: Workspace, reason: str = "by hand") -> "Outcome"
     Raises BeholderError with the run's own message if it failed.
     """
     load_params(workspace.params)  # what is wrong here need not wait for a server
-    if not read_batches(workspace):
-        raise WorkspaceError(
-            f"nothing is ingested in {workspace.root} yet; "
-            "run 'beholder ingest --items FILE --images DIR --ratings FILE'"
-        )
+    require_data(workspace)
     with show_steps() as shown:
         connect_prefect(workspace)
         outcome = run_retrain(workspace, reason)

@@ -61,10 +61,14 @@ class TrackedRun:
 
     def log_params(self, params: Params) -> None:
         """Log params.yaml, flattened: `train.factors`."""
+        self.log_values(flatten(params.model_dump()))
+
+    def log_values(self, values: Mapping[str, Any]) -> None:
+        """Log parameters by name; a run never changes one that it has."""
         from mlflow.entities import Param
 
-        flat = [Param(name, str(value)) for name, value in flatten(params.model_dump()).items()]
-        for part in _parts(flat, _PARAMS_AT_ONCE):
+        found = [Param(name, str(value)) for name, value in values.items()]
+        for part in _parts(found, _PARAMS_AT_ONCE):
             self._log_batch("log parameters", params=part)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
