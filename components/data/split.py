@@ -54,10 +54,7 @@ def split(workspace: Workspace, params: Params, settings: Settings) -> None:
     """
     ratings = read_parquet(workspace.accepted / "ratings.parquet")
     log.info("split started strategy=%s ratings=%d", params.split.strategy, len(ratings))
-    assigned = assign(ratings, params.split)
-    train = ratings[~assigned.test_N][_COLUMNS].assign(valid=assigned.valid_N[~assigned.test_N])
-    test = ratings[assigned.test_N][_COLUMNS]
-    _check_parts(len(ratings), train, test, params.split)
+    train, test, assigned = divide(ratings, params.split)
     audit = audit_split(
         train,
         test,
@@ -72,6 +69,20 @@ def split(workspace: Workspace, params: Params, settings: Settings) -> None:
         write_parquet(folder / "train.parquet", train)
         write_parquet(folder / "test.parquet", test)
     log.info("split ended train=%d test=%d", len(train), len(test))
+
+
+def divide(
+    ratings: pd.DataFrame, params: SplitParams
+) -> tuple[pd.DataFrame, pd.DataFrame, Assignment]:
+    """Return the train rows with their `valid` flag, the test rows, and how they were assigned.
+
+    Raises DataError if one of the parts would be empty.
+    """
+    assigned = assign(ratings, params)
+    train = ratings[~assigned.test_N][_COLUMNS].assign(valid=assigned.valid_N[~assigned.test_N])
+    test = ratings[assigned.test_N][_COLUMNS]
+    _check_parts(len(ratings), train, test, params)
+    return train, test, assigned
 
 
 def assign(ratings: pd.DataFrame, params: SplitParams) -> Assignment:
