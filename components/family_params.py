@@ -66,6 +66,12 @@ class MatrixFactorization(Schedule):
     factor_prior: Positive
 
 
+class SvdPlusPlus(MatrixFactorization):
+    """Matrix factorization with a sum over what a user rated."""
+
+    history_prior: Positive
+
+
 class Hybrid(Schedule, LookOptions):
     """Factors, histories and images; each `_prior` is σ² of a rating over that of a parameter."""
 
@@ -90,6 +96,7 @@ class Families(Section):
     biases: Shrinkage
     content: Content
     mf: MatrixFactorization
+    svdpp: SvdPlusPlus
     hybrid: Hybrid
 
     def options(self, family: str) -> Section:

@@ -8,10 +8,20 @@ from components.models.hybrid import Hybrid
 from components.models.mf import MatrixFactorization
 from components.models.protocol import Recommender, Weights
 from components.models.rules import Rules
+from components.models.svdpp import SvdPlusPlus
 
 FAMILIES: dict[str, type[Recommender]] = {
     family.family: family
-    for family in (Mean, Popularity, Rules, Biases, Content, MatrixFactorization, Hybrid)
+    for family in (
+        Mean,
+        Popularity,
+        Rules,
+        Biases,
+        Content,
+        MatrixFactorization,
+        SvdPlusPlus,
+        Hybrid,
+    )
 }
 
 # What every candidate is measured against: learnt beside it, in closed form.

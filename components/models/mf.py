@@ -7,7 +7,7 @@ import numpy as np
 
 from components.models.catalogue import Catalogue, Floats, History, UserBook
 from components.models.protocol import Asker, Side, Weights
-from components.models.ridge import solve_ridge, stack_priors
+from components.models.ridge import path_of, solve_ridge, stack_priors
 
 
 class MatrixFactorization:
@@ -35,7 +35,7 @@ class MatrixFactorization:
         solved_BD1 = np.zeros((len(users), len(self._priors_D1)), np.float32)
         for row, asker in enumerate(users):
             solved_BD1[row] = self._solve(asker.history)
-        paths = tuple(_path(asker.user, asker.history) for asker in users)
+        paths = tuple(map(path_of, users))
         return Side(solved_BD1[:, -1].copy(), solved_BD1[:, :-1].copy(), paths)
 
     def fold_items(self, embeddings_BE: Floats) -> Side:
@@ -51,9 +51,3 @@ class MatrixFactorization:
     def _solve(self, history: History) -> np.ndarray:
         residuals_N = history.ratings_N - self.mean - self._bias_I[history.items_N]
         return solve_ridge(self._vectors_ID[history.items_N], residuals_N, self._priors_D1)
-
-
-def _path(user: int, history: History) -> str:
-    if not len(history):
-        return "prior"
-    return "history" if user < 0 else "factors"

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from components.models.catalogue import Floats
+from components.models.catalogue import UNKNOWN, Floats
+from components.models.protocol import Asker
 
 
 def stack_priors(bias_prior: float, factor_prior: float, width: int) -> np.ndarray:
@@ -20,3 +21,10 @@ def solve_ridge(vectors_ND: Floats, residuals_N: Floats, priors_D1: np.ndarray) 
     x_ND1 = np.concatenate([vectors_ND, np.ones((len(vectors_ND), 1))], axis=1)
     normal = x_ND1.T @ x_ND1 + np.diag(priors_D1)
     return np.linalg.solve(normal, x_ND1.T @ residuals_N)
+
+
+def path_of(asker: Asker) -> str:
+    """Return what a side rests on that is solved for from a history."""
+    if not len(asker.history):
+        return "prior"
+    return "history" if asker.user == UNKNOWN else "factors"

@@ -18,6 +18,7 @@ from components.training.learner import Learner
 from components.training.looks import fit_looks
 from components.training.matrix_factorization import MatrixFactorizationLearner
 from components.training.rules import fit_rules
+from components.training.svdpp import SvdPlusPlusLearner
 from components.training.tensors import Interactions
 
 
@@ -62,6 +63,7 @@ FITTERS: dict[str, Callable[[Ground], Weights]] = {
 
 LEARNERS: dict[str, Callable[[Setting], Learner]] = {
     "mf": lambda s: MatrixFactorizationLearner(s.book, s.interactions, s.options, s.generator),
+    "svdpp": lambda s: SvdPlusPlusLearner(s.book, s.interactions, s.options, s.generator),
     "hybrid": lambda s: HybridLearner(s.book, s.interactions, s.looks(), s.options, s.generator),
 }
 
