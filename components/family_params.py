@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -87,6 +87,40 @@ class Hybrid(Schedule, LookOptions):
     history_dropout: BelowOne
 
 
+class Sequential(Schedule, LookOptions):
+    """A state made of the latest ratings; each `_prior` is σ² of a rating over a parameter's."""
+
+    factors: Count
+    width: Count
+    length: Count
+    scales: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    bias_prior: Positive
+    factor_prior: Positive
+    image_prior: Positive
+    image_bias_prior: Positive
+    out_prior: Positive
+    network_prior: Positive
+    id_dropout: BelowOne
+    timeless_share: Share
+
+
+class Gru(Sequential):
+    """A state made by a gated recurrent unit."""
+
+
+class Sasrec(Sequential):
+    """A state made by causal self-attention."""
+
+    blocks: Count
+    heads: Count
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> "Sasrec":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} cannot be divided among {self.heads} heads")
+        return self
+
+
 class Families(Section):
     """One section a family, by its name."""
 
@@ -98,6 +132,8 @@ class Families(Section):
     mf: MatrixFactorization
     svdpp: SvdPlusPlus
     hybrid: Hybrid
+    gru: Gru
+    sasrec: Sasrec
 
     def options(self, family: str) -> Section:
         """Return the section of a family; raise KeyError if there is no such family."""

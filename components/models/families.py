@@ -1,9 +1,11 @@
 """The families by name: one switch in params.yaml picks one."""
 
 from components.errors import ParameterError
+from components.models.attention import SelfAttention
 from components.models.biases import Biases, Mean, Popularity
 from components.models.catalogue import Catalogue, UserBook
 from components.models.content import Content
+from components.models.gru import Gru
 from components.models.hybrid import Hybrid
 from components.models.mf import MatrixFactorization
 from components.models.protocol import Recommender, Weights
@@ -21,6 +23,8 @@ FAMILIES: dict[str, type[Recommender]] = {
         MatrixFactorization,
         SvdPlusPlus,
         Hybrid,
+        Gru,
+        SelfAttention,
     )
 }
 

@@ -11,13 +11,16 @@ from components.family_params import LookOptions, Section
 from components.models.catalogue import Catalogue, Floats, UserBook
 from components.models.hybrid import project_looks
 from components.models.protocol import Weights
+from components.training.attention import AttentionNetwork
 from components.training.content import fit_content
+from components.training.gru import GruNetwork
 from components.training.hybrid import HybridLearner
 from components.training.ladder import fit_biases_rung, fit_mean, fit_popularity
 from components.training.learner import Learner
 from components.training.looks import fit_looks
 from components.training.matrix_factorization import MatrixFactorizationLearner
 from components.training.rules import fit_rules
+from components.training.sequence import SequenceLearner
 from components.training.svdpp import SvdPlusPlusLearner
 from components.training.tensors import Interactions
 
@@ -61,10 +64,24 @@ FITTERS: dict[str, Callable[[Ground], Weights]] = {
     "content": lambda g: fit_content(g.book, g.looks(), g.options),
 }
 
+
+def _read_sequences(setting: Setting, network: type[GruNetwork | AttentionNetwork]) -> Learner:
+    return SequenceLearner(
+        setting.book,
+        setting.interactions,
+        setting.looks(),
+        setting.options,
+        network,
+        setting.generator,
+    )
+
+
 LEARNERS: dict[str, Callable[[Setting], Learner]] = {
     "mf": lambda s: MatrixFactorizationLearner(s.book, s.interactions, s.options, s.generator),
     "svdpp": lambda s: SvdPlusPlusLearner(s.book, s.interactions, s.options, s.generator),
     "hybrid": lambda s: HybridLearner(s.book, s.interactions, s.looks(), s.options, s.generator),
+    "gru": lambda s: _read_sequences(s, GruNetwork),
+    "sasrec": lambda s: _read_sequences(s, AttentionNetwork),
 }
 
 

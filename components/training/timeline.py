@@ -1,0 +1,109 @@
+"""The learnt ratings in each user's order, and what was known just before each of them.
+
+A rating may only be predicted from those that were given in an earlier second: ratings of the same
+user and second do not see one another, nor themselves.
+
+Dimension letters as in `components.training.tensors`, and F scales of time, G = F + 1 levels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from components.models.catalogue import Floats, Ints, UserBook
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """N ratings by user, oldest first, as `UserBook` holds them; places are rows of it.
+
+    User u's ratings stand at `starts_U[u]` up to `ends_U[u]`, those given before the second of
+    rating n from `own_starts_N[n]` up to `pasts_N[n]`. `sums_N1` adds up residuals, from the first
+    rating of all on. The rest is as in `components.models.sequence.Windows` and `Reading`.
+    """
+
+    starts_U: Tensor
+    ends_U: Tensor
+    own_starts_N: Tensor
+    pasts_N: Tensor
+    times_N: Tensor
+    gaps_N: Tensor
+    residuals_N: Tensor
+    before_N: Tensor
+    fading_NF: Tensor
+    sums_N1: Tensor
+    prior: float
+
+    @classmethod
+    def of(
+        cls,
+        book: UserBook,
+        residuals_N: Floats,
+        prior: float,
+        scales: tuple[float, ...],
+        device: str,
+    ) -> "Timeline":
+        """Work out everything that does not change while a family learns."""
+        starts_U, ends_U = book.offsets[:-1], book.offsets[1:]
+        own_starts_N = np.repeat(starts_U, ends_U - starts_U)
+        sums_N1 = np.concatenate([[0], np.cumsum(residuals_N, dtype=np.float64)])
+        places_N = np.arange(len(residuals_N))
+        before_N = (sums_N1[:-1] - sums_N1[own_starts_N]) / (places_N - own_starts_N + prior)
+        gaps_N = np.diff(book.times_N, prepend=0)
+        gaps_N[places_N == own_starts_N] = 0
+        fading_NF, pasts_N = fade_levels(book, residuals_N, prior, scales)
+
+        def put(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values.copy()).to(device)
+
+        return cls(
+            put(starts_U),
+            put(ends_U),
+            put(own_starts_N),
+            put(pasts_N),
+            put(book.times_N),
+            put(gaps_N.astype(np.float32)),
+            put(residuals_N.astype(np.float32)),
+            put(before_N.astype(np.float32)),
+            put(fading_NF.astype(np.float32)),
+            put(sums_N1),
+            prior,
+        )
+
+    def level(self, starts: Tensor, ends: Tensor) -> Tensor:
+        """Return the shrunk mean of the residuals from places `starts` up to `ends`."""
+        summed = self.sums_N1[ends] - self.sums_N1[starts]
+        return (summed / (ends - starts + self.prior)).float()
+
+
+def fade_levels(
+    book: UserBook, residuals_N: Floats, prior: float, scales: tuple[float, ...]
+) -> tuple[np.ndarray, Ints]:
+    """Return the fading levels (N, F) in the second of each rating, and where its past ends (N,).
+
+    As `components.models.sequence.Reading` works them out, but all in one walk: what was summed up
+    so far fades by each gap. The walk takes one step a rank, all users that have it at once.
+    """
+    scales_F = np.array(scales, np.float64)
+    counts_U = np.diff(book.offsets)
+    by_length_U = np.argsort(-counts_U, kind="stable")
+    sums_2UF = np.zeros((2, len(counts_U), len(scales_F)))  # of residuals, and of weights
+    past_2UF, pasts_U = sums_2UF.copy(), book.offsets[:-1].copy()
+    fading_NF, pasts_N = np.zeros((len(residuals_N), len(scales_F))), np.zeros_like(book.items_N)
+    for rank in range(int(counts_U.max(initial=0))):
+        has_it = int(np.searchsorted(-counts_U[by_length_U], -rank, side="left"))
+        users = by_length_U[:has_it]
+        places = book.offsets[users] + rank
+        if rank:
+            gaps = book.times_N[places] - book.times_N[places - 1]
+            sums_2UF[:, users] *= np.exp(-gaps[:, None] / scales_F)
+            moved = users[gaps > 0]
+            past_2UF[:, moved] = sums_2UF[:, moved]
+            pasts_U[moved] = book.offsets[moved] + rank
+        fading_NF[places] = past_2UF[0, users] / (past_2UF[1, users] + prior)
+        pasts_N[places] = pasts_U[users]
+        sums_2UF[0, users] += residuals_N[places][:, None]
+        sums_2UF[1, users] += 1
+    return fading_NF, pasts_N
