@@ -13,6 +13,7 @@ from components.promotion.gate import TrialFacts, Verdict, judge
 from components.promotion.pyfunc import log_bundles
 from components.promotion.registry import Version
 from components.settings import load_settings
+from flows.comparing_record import find_comparison
 from flows.data_versions import read_data_versions
 from flows.lineage import Lineage, find_package_lock
 from flows.releases import (
@@ -87,6 +88,8 @@ def log_results(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> None
     run.log_history_table(workspace.training_report / "history.csv")
     run.log_json(lineage.to_json(), "lineage.json")
     run.log_results(workspace)
+    for path in find_comparison(workspace):
+        run.log_file(path, "comparison")
 
 
 def register(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> Version:

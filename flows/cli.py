@@ -141,15 +141,52 @@ def tune(
     ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Search for better options of a family on the valid rows, and write them to params.yaml.
+    """Search for better options of a family on the valid rows; write them to params.yaml.
 
-    The test rows are never looked at. The present values are tried first, and stay unless the best
-    ones are better by more than chance. A call that was interrupted or killed leaves params.yaml
-    alone; the same call goes on from its trials.
+    The test rows are never looked at. The present values are tried first, and
+    stay unless the best are better by more than chance. A call that was
+    interrupted or killed leaves params.yaml alone; the same call goes on.
     """
     from flows.tuning import tune_and_show
 
     tune_and_show(_open(workspace), family=family, minutes=budget, trials=trials, dry_run=dry_run)
+
+
+@app.command(
+    epilog="For example:  beholder compare  ·  beholder compare --families hybrid,svdpp --seeds 5  "
+    "·  beholder compare --strategy cold_item"
+)
+def compare(
+    families: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="The families; default: all but finetuned, which takes long.",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100, help="Trainings of each family that draws anything.")
+    ] = 3,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            help="Split otherwise than params.yaml says, for this comparison: global_time, "
+            "user_time, random, cold_item or cold_user.",
+            show_default=False,
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Train every family on one split, and show who predicts best and what it costs.
+
+    Prints RMSE with intervals by users, the spread over seeds, lists and costs,
+    and writes reports/compare. What was trained before is not trained again: a
+    call that was interrupted or killed goes on where it was.
+    """
+    from flows.comparing import compare_and_show
+
+    compare_and_show(_open(workspace), families=families, seeds=seeds, strategy=strategy)
 
 
 @app.command()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
@@ -18,8 +19,11 @@ import pandas as pd
 import pytest
 
 from components.child import supervised
-from components.params import Params
+from components.params import Params, load_params
 from components.settings import TELEMETRY_OFF
+
+if TYPE_CHECKING:
+    from components.contest.table import Contest
 
 os.environ.update(TELEMETRY_OFF)
 
@@ -155,7 +159,8 @@ def write_served_bundle(folder: Path, *, golden_offset: float = 0.0) -> None:
         "user_prior": np.float32([5.0]),
     }
     users = UserBook.from_ratings(ratings, catalogue)
-    bundle = Bundle("biases", weights, catalogue, users, (0.5, 5.0), {}, {}, {})
+    params = {"trending": {"half_life_days": 365.0}}
+    bundle = Bundle("biases", weights, catalogue, users, (0.5, 5.0), params, {}, {})
     folder.mkdir(parents=True)
     save_bundle(bundle, folder)
     encoder.save(folder / "encoder")
@@ -253,6 +258,45 @@ def make_trainable() -> Callable[..., None]:
     return write_trainable
 
 
+@pytest.fixture(scope="session")
+def give_eyes() -> Callable[..., None]:
+    return write_eyes
+
+
+def write_eyes(root: Path, *, side: int = 32) -> None:
+    """Let a small real network see a trainable workspace's pictures, in place of drawn vectors."""
+    import torch
+    import torchvision
+    from PIL import Image
+    from safetensors.numpy import save_file
+
+    from components.features.encoders import make_encoder
+    from components.features.preprocessing import Preprocessing
+    from components.files import read_parquet
+    from components.paths import Workspace
+
+    workspace = Workspace(root)
+    images = read_parquet(workspace.accepted / "images.parquet")
+    pictures = [Image.open(root / path).convert("RGB") for path in images["path"]]
+    seeing = Preprocessing("stretch", side, side, "bicubic", mean=(0.5,) * 3, std=(0.5,) * 3)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = torchvision.models.shufflenet_v2_x0_5(weights=None)
+        pixels = np.stack([seeing.prepare(picture) for picture in pictures])
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # so that the statistics are those of these pictures
+        with torch.no_grad():
+            network.train()(batch)
+    tensors = network.state_dict()
+    encoder = make_encoder("shufflenet_v2_x0_5", "float32", seeing, tensors, "cpu")
+    shutil.rmtree(workspace.embeddings / "encoder")
+    encoder.save(workspace.embeddings / "encoder")
+    vectors = {"vectors": encoder.encode(pictures)}
+    save_file(vectors, workspace.embeddings / "vectors.safetensors")
+
+
 def write_trainable(root: Path, *, users: int = 30, items: int = 24, seed: int = 0) -> None:
     """Fill a workspace up to where `train` begins, with tastes that looks explain.
 
@@ -313,3 +357,43 @@ def write_trainable(root: Path, *, users: int = 30, items: int = 24, seed: int =
     train = train.assign(valid=np.arange(len(train)) >= int(0.8 * len(ratings)))
     write_parquet(workspace.split / "train.parquet", train)
     write_parquet(workspace.split / "test.parquet", ratings[len(train) :])
+
+
+@pytest.fixture(scope="session")
+def make_contest() -> Callable[..., "Contest"]:
+    return draw_contest
+
+
+def draw_contest(**spread: float) -> "Contest":
+    """A comparison of families that are wrong by so much, on 300 drawn ratings of 30 users.
+
+    Each has two seeds; the parts are two halves and one without a rating.
+    """
+    from components.contest.entry import Cost, Entry
+    from components.contest.table import Contest, rank_by_slice, rank_entries
+    from components.evaluation.lists import ListQuality
+    from components.evaluation.measurement import Truth
+
+    generator = np.random.default_rng(0)
+    truth = Truth(np.repeat(np.arange(30), 10), generator.uniform(1, 5, 300).astype(np.float32))
+    lists = ListQuality(0.1, 0.2, 0.05, 0.6, 7.5, float("nan"))
+    entries = [
+        Entry(
+            *(family, seed, 12, 0.9, lists, Cost(4.0 * size, 17_400_000, 0.8, 2.5)),
+            rated_N=truth.ratings_N + generator.normal(0, size, 300).astype(np.float32),
+        )
+        for family, size in spread.items()
+        for seed in (0, 1)
+    ]
+    evaluate = load_params(Path(__file__).parents[1] / "params.yaml").evaluate
+    half_N = np.arange(300) < 150
+    return Contest(
+        *("global_time", 300, 30, evaluate.k, evaluate.relevant_from, evaluate.level),
+        inputs={"test": "0" * 64, "ratings": "1" * 64},
+        places=rank_entries(truth, entries, evaluate.model_copy(update={"bootstrap": 200})),
+        slices=rank_by_slice(
+            truth,
+            entries,
+            {"warm": half_N, "cold_item": ~half_N, "category <b>": np.zeros(300, bool)},
+        ),
+    )

@@ -14,7 +14,7 @@ import pandas as pd
 
 from components.errors import DataError
 from components.files import read_parquet, write_folder, write_json, write_parquet
-from components.leakage import audit_split
+from components.leakage import Audit, audit_split
 from components.params import Params
 from components.params import Split as SplitParams
 from components.paths import Workspace
@@ -55,13 +55,7 @@ def split(workspace: Workspace, params: Params, settings: Settings) -> None:
     ratings = read_parquet(workspace.accepted / "ratings.parquet")
     log.info("split started strategy=%s ratings=%d", params.split.strategy, len(ratings))
     train, test, assigned = divide(ratings, params.split)
-    audit = audit_split(
-        train,
-        test,
-        read_parquet(workspace.accepted / "items.parquet", ["item_id", "images"]),
-        read_parquet(workspace.accepted / "images.parquet", ["sha256", "thumbnail"]),
-        params.split,
-    )
+    audit = audit_parts(workspace, train, test, params.split)
     report = describe(train, test, assigned, params.split.strategy)
     write_json(workspace.split_report, {**report, "audit": audit.to_json()})
     audit.refuse_leaks()
@@ -83,6 +77,19 @@ def divide(
     test = ratings[assigned.test_N][_COLUMNS]
     _check_parts(len(ratings), train, test, params)
     return train, test, assigned
+
+
+def audit_parts(
+    workspace: Workspace, train: pd.DataFrame, test: pd.DataFrame, params: SplitParams
+) -> Audit:
+    """Return the leakage audit of two parts of a workspace's accepted ratings."""
+    return audit_split(
+        train,
+        test,
+        read_parquet(workspace.accepted / "items.parquet", ["item_id", "images"]),
+        read_parquet(workspace.accepted / "images.parquet", ["sha256", "thumbnail"]),
+        params,
+    )
 
 
 def assign(ratings: pd.DataFrame, params: SplitParams) -> Assignment:

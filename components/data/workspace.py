@@ -32,6 +32,7 @@ _GIT_IGNORED = (
     "/data/split",
     "/data/embeddings",
     "/models",
+    "/reports/compare",  # durations of this machine
     "/reports/validation/docs",
     "/reports/validation/results.json",
     "/reports/evaluation/predictions.parquet",

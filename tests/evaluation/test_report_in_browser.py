@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,6 +183,29 @@ def test_every_text_of_the_report_is_readable(browser: Browser, report: str, sch
     assert is_dark == (scheme == "dark")
     contrasts = browser.run(READ_CONTRASTS)
     assert len(contrasts) > 50
+    assert [(round(ratio, 2), text) for ratio, text in contrasts if ratio < 4.5] == []
+
+
+@pytest.fixture(scope="module")
+def comparison(make_contest: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+    from components.contest.page import render_page
+
+    page = tmp_path_factory.mktemp("compare") / "report.html"
+    page.write_text(render_page(make_contest(hybrid=0.2, svdpp=0.4, biases=0.41, mean=0.8)))
+    return page.as_uri()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_comparison_asks_for_nothing_complains_of_nothing_fits_and_is_readable(
+    browser: Browser, comparison: str, width: int, scheme: str
+):
+    browser.open(comparison, width=width, scheme=scheme)
+    assert browser.requests() == []
+    assert browser.complaints() == []
+    assert not is_wider_than_the_window(browser)
+    contrasts = browser.run(READ_CONTRASTS)
+    assert len(contrasts) > 80
     assert [(round(ratio, 2), text) for ratio, text in contrasts if ratio < 4.5] == []
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.batches import Batch, write_batches
 from components.data.workspace import init_workspace
 from components.errors import ParameterError, WorkspaceError
 from components.files import read_parquet, write_parquet
@@ -255,13 +256,7 @@ def ingested(place: Workspace, make_trainable: Callable[..., None]) -> Workspace
     }
     stages |= {stage: {"cmd": "exit 1"} for stage in ("train", "evaluate", "refit")}
     place.pipeline.write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
-    place.batch_list.write_text(
-        '{"batches": [{"id": "'
-        + "b" * 16
-        + '", "sha256": "'
-        + "b" * 64
-        + '", "items": 1, "images": 0, "ratings": 1}]}'
-    )
+    write_batches(place, (Batch("b" * 16, "b" * 64, items=1, images=0, ratings=1),))
     table = '{"accepted": 1, "refused": 0}'
     reports = {
         "validation/summary.json": f'{{"ratings": {table}, "items": {table}, "images": {table}}}',
