@@ -119,6 +119,12 @@ class Train(Section):
     seed: int
 
 
+class Trending(Section):
+    """What somebody is shown of whom nothing is known; it goes into every bundle."""
+
+    half_life_days: Positive
+
+
 class Evaluate(Section):
     """How the candidate is measured."""
 
@@ -168,6 +174,7 @@ class Params(Section):
     embed: Embed
     train: Train
     families: Families
+    trending: Trending
     evaluate: Evaluate
     refit: Refit
     trial: Trial

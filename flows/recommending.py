@@ -7,7 +7,7 @@ import pandas as pd
 import typer
 
 from components.errors import ParameterError
-from components.models.predictor import Predictor
+from components.models.predictor import Predictor, Recommended
 from components.paths import Workspace
 from components.progress import track
 
@@ -23,25 +23,25 @@ def recommend_user(workspace: Workspace, user_id: str, k: int) -> None:
     from flows.releases import open_champion
 
     version, predictor = open_champion(workspace)
-    side = predictor.fold_user(user_id)
-    ranked = rank_unseen(predictor, user_id, k)
+    recommended = recommend_unseen(predictor, user_id, k)
     items = predictor.bundle.catalogue.items.set_index("item_id")
     known = {
         "factors": "known from training",
         "history": "known by what they rated",
-        "prior": "never seen before: what a new user gets",
+        "prior": "nothing known, so what suits the average user",
+        "rules": "nothing known, so what trends",
     }
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("#", "rating"):
         table.add_column(column, justify="right")
     for column in ("item", ""):
         table.add_column(column)
-    for place, (item_id, score) in enumerate(ranked, start=1):
-        row = items.loc[item_id]
+    for place, item in enumerate(recommended.items, start=1):
+        row = items.loc[item.item_id]
         about = escape(f"{row['title']}  {row['category']}")
-        table.add_row(str(place), f"{score:.2f}", escape(item_id), about)
+        table.add_row(str(place), f"{item.score:.2f}", escape(item.item_id), about)
     console = Console(highlight=False)
-    says = f"user {user_id}: {known[side.paths[0]]}; champion version {version.number}"
+    says = f"user {user_id}: {known[recommended.path]}; champion version {version.number}"
     console.print(says, markup=False)
     console.print(table)
 
@@ -64,15 +64,15 @@ def recommend_all_users(workspace: Workspace, k: int, out: Path) -> None:
     typer.echo(f"{len(predictor.bundle.users):,} users, {len(frame):,} rows: {out}")
 
 
-def rank_unseen(predictor: Predictor, user_id: str, k: int) -> list[tuple[str, float]]:
-    """Return a user's k best (item_id, rating) among the items that they have not rated."""
+def recommend_unseen(predictor: Predictor, user_id: str, k: int) -> Recommended:
+    """Return what to show a user among the items that they have not rated."""
     users = predictor.bundle.users
     seen = users.history(int(users.find([user_id])[0])).items_N
-    ranked = predictor.rank(predictor.fold_user(user_id), k, seen)
-    return [(item.item_id, item.score) for item in ranked]
+    return predictor.recommend(predictor.fold_user(user_id), k, seen)
 
 
 def _score_users(predictor: Predictor, k: int) -> Iterator[tuple[str, int, str, float]]:
     for user_id in track(predictor.bundle.users.user_ids, "users"):
-        for place, (item_id, score) in enumerate(rank_unseen(predictor, user_id, k), start=1):
-            yield user_id, place, item_id, score
+        listed = recommend_unseen(predictor, user_id, k).items
+        for place, item in enumerate(listed, start=1):
+            yield user_id, place, item.item_id, item.score

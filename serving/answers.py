@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import numpy as np
 
-from components.models.catalogue import UNKNOWN, Floats, Ints
+from components.models.catalogue import UNKNOWN, Bools, Floats, Ints
 from components.models.predictor import Ranked
 from serving.refusal import Refusal
 from serving.release import Release
@@ -32,10 +32,14 @@ from serving.schemas import (
 
 # How many times k of the look-alikes a user's taste may choose from.
 _CIRCLE = 5
+_SHOWN_CATEGORIES = 20
 
 
 def recommend(release: Release, request: RecommendRequest) -> RecommendAnswer:
-    """Answer /recommend: the best items for a user, those rated already left out."""
+    """Answer /recommend: the best items for a user, those rated already left out.
+
+    Of whom nothing is known gets what is rated often, of late and well.
+    """
     predictor = release.predictor
     _check_scale(release, request.history)
     history, unknown = predictor.read_history(
@@ -44,12 +48,14 @@ def recommend(release: Release, request: RecommendRequest) -> RecommendAnswer:
     user = predictor.fold_user(request.user_id, history)
     excluded, missing = _find(release, request.exclude)
     seen = np.concatenate([_seen(release, request.user_id), history.items_N, excluded])
-    ranked = predictor.rank(user, request.k, seen)
+    allowed_I = None if request.category is None else _belong(release, request.category)
+    recommended = predictor.recommend(user, request.k, seen, allowed_I)
     return RecommendAnswer(
         items=[
-            RecommendedItem(**_facts(release, item.item_id), rating=item.score) for item in ranked
+            RecommendedItem(**_facts(release, item.item_id), rating=item.score)
+            for item in recommended.items
         ],
-        path=user.paths[0],
+        path=recommended.path,
         unknown_items=_unique([*unknown, *missing]),
         model=origin(release),
     )
@@ -212,6 +218,19 @@ def _seen(release: Release, user_id: str | None) -> Ints:
     users = release.predictor.bundle.users
     index = UNKNOWN if user_id is None else int(users.find([user_id])[0])
     return users.history(index).items_N
+
+
+def _belong(release: Release, category: str) -> Bools:
+    """Return which items belong to a category; refuse one that no item has."""
+    categories = release.predictor.categories
+    if category not in categories.names:
+        shown = ", ".join(categories.names[:_SHOWN_CATEGORIES]) or "none"
+        more = len(categories.names) - _SHOWN_CATEGORIES
+        known = f"{shown} and {more} more" if more > 0 else shown
+        raise Refusal(
+            HTTPStatus.NOT_FOUND, f"category: no item is of {category!r}; there are: {known}"
+        )
+    return categories.mask(category)
 
 
 def _find(release: Release, item_ids: Sequence[str]) -> tuple[Ints, list[str]]:

@@ -89,7 +89,13 @@ def open_release(bento: Path, device: str) -> Release:
     )
     check_golden(release, folder / "golden")
     seconds = time.monotonic() - started
-    log.info("release ready version=%s seconds=%.1f", manifest.version, seconds)
+    log.info(
+        "release ready version=%s categories=%d seconds=%.1f",
+        manifest.version,
+        # Read here, so that no request waits for it.
+        len(release.predictor.categories.names),
+        seconds,
+    )
     return release
 
 

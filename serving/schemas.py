@@ -13,6 +13,7 @@ MAX_USERS = 100
 # A NUL is where other software would cut an id off.
 Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00]+$")]
 UserPath = Literal["factors", "history", "prior"]
+ListPath = Literal["factors", "history", "prior", "rules"]
 ItemPath = Literal["factors", "images", "prior"]
 
 K = Annotated[
@@ -35,6 +36,15 @@ AnswerPath = Annotated[
     Field(
         description="What the answer rests on: factors learnt for the user, the ratings of the "
         "user (history), or nothing but the average user (prior)."
+    ),
+]
+
+AnswerListPath = Annotated[
+    ListPath,
+    Field(
+        description="What the list rests on: factors learnt for the user, the ratings of the user "
+        "(history), or nothing known of the user: then what is rated often, of late and well "
+        "(rules), or the average user (prior) where the model was made without that rule."
     ),
 ]
 
@@ -88,6 +98,9 @@ class RecommendRequest(Request):
     )
     k: K = 10
     exclude: Exclude = []
+    category: Identifier | None = Field(
+        None, description="Return items of this category only.", examples=["landscape"]
+    )
 
 
 class SimilarRequest(Request):
@@ -176,10 +189,10 @@ class RecommendedLook(SimilarItem):
 
 
 class RecommendAnswer(Answer):
-    """Items for a user, best first."""
+    """Items for a user, best first; by `rules` that is not by rating."""
 
     items: list[RecommendedItem]
-    path: AnswerPath
+    path: AnswerListPath
     unknown_items: Unknown
     model: Origin
 

@@ -73,7 +73,8 @@ class Beholder:
     """A visual recommender: what a person would like, from what it looks like and who liked it.
 
     Every answer names the model's version and lineage, and says which path it took: factors
-    learnt for the user, the user's ratings (history), or the average user (prior).
+    learnt for the user, the user's ratings (history), or nothing known of the user: then a list is
+    what is rated often, of late and well (rules), and a rating the average user's (prior).
     """
 
     def __init__(self) -> None:

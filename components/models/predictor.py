@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
+from components.models.categories import Categories
 from components.models.protocol import Asker, Side, rate_pairs
+from components.models.trending import order_by_trend, trend
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,17 @@ class Ranked:
 
     item_id: str
     score: float
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """A list, best first, and what it rests on: the user's path, or "rules" where that is "prior".
+
+    A rule's list comes in the rule's order; the ratings shown are the model's all the same.
+    """
+
+    items: list[Ranked]
+    path: str
 
 
 class Predictor:
@@ -29,6 +43,12 @@ class Predictor:
         self._prior_item = self._model.fold_items(np.zeros((1, width), np.float32))
         norms = np.linalg.norm(bundle.catalogue.embeddings_IE, axis=1, keepdims=True)
         self._looks_IE = bundle.catalogue.embeddings_IE / np.maximum(norms, 1e-12)
+        self._trending = self._order_by_trend()
+
+    @cached_property
+    def categories(self) -> Categories:
+        """Return which items belong to which categories."""
+        return Categories.of(self.bundle.catalogue)
 
     def read_history(self, rated: Iterable[tuple[str, float]]) -> tuple[History, list[str]]:
         """Return the history of (item_id, rating) pairs, oldest first, and the unknown ids."""
@@ -121,6 +141,21 @@ class Predictor:
         scores_BI = users.vectors_BD @ self._items.vectors_BD.T
         return scores_BI + self._items.bias_B + users.bias_B[:, None] + np.float32(self._model.mean)
 
+    def recommend(
+        self, user: Side, k: int, exclude: Ints, allowed_I: Bools | None = None
+    ) -> Recommended:
+        """Return what to show a user: the model's list, or what trends where it knows nothing.
+
+        A bundle whose parameters name no half-life (`trending`) has no rule: its prior answers.
+        """
+        path = user.paths[0]
+        if path != "prior" or self._trending is None:
+            return Recommended(self.rank(user, k, exclude, allowed_I), path)
+        is_free_I = np.ones(len(self._trending), bool) if allowed_I is None else allowed_I.copy()
+        is_free_I[exclude] = False
+        shown = self._trending[is_free_I[self._trending]][:k]
+        return Recommended(self._list(shown, self._clip(self.score(user)[shown])), "rules")
+
     def rank(
         self, user: Side, k: int, exclude: Ints, allowed_I: Bools | None = None
     ) -> list[Ranked]:
@@ -151,9 +186,21 @@ class Predictor:
             return []
         best = np.argpartition(-scores_I, k - 1)[:k]
         best = best[np.lexsort((best, -scores_I[best]))]
-        shown = self._clip(scores_I[best]) if clip else scores_I[best]
-        ids = self.bundle.catalogue.ids(best)
+        return self._list(best, self._clip(scores_I[best]) if clip else scores_I[best])
+
+    def _list(self, items: Ints, shown: Floats) -> list[Ranked]:
+        ids = self.bundle.catalogue.ids(items)
         return [Ranked(item, float(value)) for item, value in zip(ids, shown, strict=True)]
+
+    def _order_by_trend(self) -> Ints | None:
+        section = self.bundle.params.get("trending")
+        if section is None:
+            return None
+        bundle = self.bundle
+        trend_I = trend(
+            bundle.users, len(bundle.catalogue), bundle.scale, section["half_life_days"]
+        )
+        return order_by_trend(trend_I, self.score(self.fold_user(None)))
 
     def _clip(self, ratings: Floats) -> Floats:
         return np.clip(ratings, *self.bundle.scale).astype(np.float32)

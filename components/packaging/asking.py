@@ -99,8 +99,8 @@ def _check_origin(subject: Subject) -> str | None:
 def _check_unknown_user(subject: Subject) -> str | None:
     user = f"nobody-{subject.manifest.digest[:16]}"
     answer = subject.post("/recommend", json={"user_id": user, "k": _K})
-    if answer["path"] != "prior" or not answer["items"]:
-        return f"path {answer['path']!r} and {len(answer['items'])} items, not the prior's list"
+    if answer["path"] not in ("rules", "prior") or not answer["items"]:
+        return f"path {answer['path']!r} and {len(answer['items'])} items, not a newcomer's list"
     if not all(math.isfinite(rating) for rating in _numbers(answer["items"])):
         return "ratings that are not finite"
     return None

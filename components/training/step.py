@@ -99,6 +99,7 @@ def _sections(params: Params) -> dict[str, object]:
         "data": params.data.model_dump(mode="json"),
         "train": params.train.model_dump(mode="json"),
         "families": {params.train.family: params.options.model_dump(mode="json")},
+        "trending": params.trending.model_dump(mode="json"),
     }
 
 

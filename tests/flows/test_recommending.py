@@ -11,7 +11,7 @@ from components.files import read_parquet
 from components.models.bundle import load_bundle
 from components.models.predictor import Predictor
 from components.paths import Workspace
-from flows.recommending import rank_unseen, recommend_all_users, recommend_user
+from flows.recommending import recommend_all_users, recommend_unseen, recommend_user
 from flows.releases import open_registry
 
 
@@ -22,16 +22,19 @@ def predictor(served_bundle: Path) -> Predictor:
 
 @pytest.mark.parametrize("user", range(5))
 def test_items_that_a_user_rated_are_left_out(predictor: Predictor, user: int):
-    ranked = rank_unseen(predictor, f"u{user}", 100)
+    recommended = recommend_unseen(predictor, f"u{user}", 100)
     seen = {f"i{item}" for item in range(user, user + 4)}
-    assert {item for item, _ in ranked} == {f"i{item}" for item in range(12)} - seen
-    ratings = [rating for _, rating in ranked]
+    assert {item.item_id for item in recommended.items} == {f"i{item}" for item in range(12)} - seen
+    ratings = [item.score for item in recommended.items]
     assert ratings == sorted(ratings, reverse=True)
+    assert recommended.path == "history"
 
 
-def test_user_whom_nobody_knows_gets_the_whole_catalogue(predictor: Predictor):
-    assert len(rank_unseen(predictor, "nobody", 100)) == 12
-    assert [item for item, _ in rank_unseen(predictor, "nobody", 2)] == ["i11", "i10"]
+def test_user_whom_nobody_knows_gets_the_whole_catalogue_as_it_trends(predictor: Predictor):
+    recommended = recommend_unseen(predictor, "nobody", 100)
+    assert len(recommended.items) == 12
+    assert [item.item_id for item in recommended.items[:2]] == ["i5", "i2"]
+    assert recommended.path == "rules"
 
 
 @pytest.fixture
@@ -45,7 +48,8 @@ def champion(
 
 
 @pytest.mark.parametrize(
-    ("user", "path"), [("u1", "known from training"), ("[/x]", "never seen before")]
+    ("user", "path"),
+    [("u1", "known from training"), ("[/x]", "nothing known, so what trends")],
 )
 def test_list_says_whom_it_is_for_and_what_it_rests_on(
     champion: Workspace, user: str, path: str, capsys: pytest.CaptureFixture[str]
@@ -53,6 +57,7 @@ def test_list_says_whom_it_is_for_and_what_it_rests_on(
     recommend_user(champion, user, 3)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"user {user}: ")
+    assert path in lines[0]
     assert "champion version 1" in lines[0]
     assert len(lines) == 1 + 1 + 3
 

@@ -65,9 +65,10 @@ def test_recommend_answers_known_cold_and_described_users(client: httpx.Client):
     described = client.post("/recommend", json={"history": history, "k": 3}).json()
     assert [answer["path"] for answer in (known, cold, described)] == [
         "history",
-        "prior",
+        "rules",
         "history",
     ]
+    assert [item["item_id"] for item in cold["items"]] == ["i5", "i2", "i3"]
     assert len(known["items"]) == 3
     assert described["unknown_items"] == ["gone"]
     assert set(known["items"][0]) == {"item_id", "title", "category", "rating"}
@@ -115,6 +116,8 @@ def test_picture_is_rated_for_several_users(client: httpx.Client, draw: Any):
         (b'{"history": [{"item_id": "i1", "rating": NaN}]}', 422, "history.0.rating"),
         (b'{"history": [{"item_id": "i1", "rating": 9}]}', 422, "scale"),
         (b'{"surprise": 1}', 422, "surprise"),
+        (b'{"category": ""}', 422, "category"),
+        (b'{"category": "still life"}', 404, "there are: landscape, portrait"),
         (b" " * (5 << 20), 413, "larger than 4 MiB"),
     ],
 )
