@@ -74,7 +74,7 @@ class Workspace:
 
     @property
     def ladder(self) -> Path:
-        """One bundle a rung: mean, popularity, biases."""
+        """One bundle a rung: mean, popularity, rules, biases."""
         return self.root / "models/ladder"
 
     @property

@@ -49,7 +49,7 @@ def champion(
 
 @pytest.mark.parametrize(
     ("user", "path"),
-    [("u1", "known from training"), ("[/x]", "nothing known, so what trends")],
+    [("u1", "known by what they rated"), ("[/x]", "nothing known, so what trends")],
 )
 def test_list_says_whom_it_is_for_and_what_it_rests_on(
     champion: Workspace, user: str, path: str, capsys: pytest.CaptureFixture[str]
