@@ -172,7 +172,7 @@ def _check_time(
 
 
 def _check_cold(part: str, kept: pd.DataFrame, learnt: pd.DataFrame, key: str) -> Check:
-    warm = kept[kept[key].isin(learnt[key])]
+    warm = kept[kept[key].isin(learnt[key].unique())]
     return Check("cold", part, len(kept), len(warm), 0, name_pairs(warm))
 
 
@@ -189,9 +189,9 @@ class _Gallery:
         return cls(rows.merge(images[["sha256", "thumbnail"]], on="sha256"), split)
 
     def check(self, part: str, kept: pd.DataFrame, learnt: pd.DataFrame) -> Check:
-        known = self.shown[self.shown["item_id"].isin(learnt["item_id"])]
-        is_cold = self.shown["item_id"].isin(set(kept["item_id"]) - set(learnt["item_id"]))
-        cold = self.shown[is_cold]
+        of_learnt = self.shown["item_id"].isin(learnt["item_id"].unique())
+        of_kept = self.shown["item_id"].isin(kept["item_id"].unique())
+        known, cold = self.shown[of_learnt], self.shown[of_kept & ~of_learnt]
         copies = find_copies(_pictures(cold), _pictures(known), self.split.audit.same_picture)
         names = known["item_id"].tolist()
         alike = {

@@ -27,7 +27,7 @@ def params_of(strategy: str, **audit: float) -> Split:
             "fold": 0,
             "min_user_ratings": 4,
             "seed": 0,
-            "audit": {"same_picture": 0.995, "picture_budget": 0.0, **audit},
+            "audit": {"same_picture": 0.996, "picture_budget": 0.0, **audit},
         }
     )
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageEnhance
 from components.images import inspect_image
 from components.same_pictures import Pictures, find_copies
 
-THRESHOLD = 0.995
+THRESHOLD = 0.996
 
 
 def paint(seed: int) -> Image.Image:

@@ -1,5 +1,6 @@
 """The evaluation report: one self-contained page with numbers, figures and pictures."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from components.evaluation.examples import Example, Shown
 from components.evaluation.figures import Line, Scale, draw_lines
 from components.evaluation.measurement import Measurement, SliceMeasurement
 from components.evaluation.pictures import Thumbnails
+from components.leakage import Audit
 from components.models.catalogue import Catalogue
 from components.statistics import Interval
 
@@ -22,15 +24,31 @@ _PLAIN = {
     "cold_item": "New item",
     "few_ratings": "Users with few ratings",
     "many_ratings": "Users with many ratings",
+    "recent_item": "Items first rated lately",
+    "old_item": "Items rated for long",
     "early": "Earlier half of the test",
     "late": "Later half of the test",
+}
+_ENOUGH_ROWS = 30
+_QUESTIONS = {
+    "pairs": "Ratings of a user and an item learnt from too",
+    "time": "Ratings learnt from, though not older",
+    "cold": "Ratings of what should be new, and is not",
+    "pictures": "New items that show a picture learnt from",
+    "models": "Ratings in the models, though no train row",
 }
 _FAMILIES = {
     "mean": "One number for all",
     "popularity": "Item averages",
+    "rules": "Recent averages by category",
     "biases": "User and item averages",
+    "content": "Looks alone",
     "mf": "Matrix factorization",
+    "svdpp": "Factors and what was rated",
     "hybrid": "Hybrid with images",
+    "gru": "Sequence by recurrence",
+    "sasrec": "Sequence by attention",
+    "finetuned": "Fine-tuned network",
 }
 
 
@@ -43,6 +61,7 @@ class Findings:
     rungs: Sequence[Measurement]
     gain: Interval
     slices: Sequence[SliceMeasurement]
+    audit: Audit
     calibration: pd.DataFrame
     history: pd.DataFrame
     examples: Sequence[Example]
@@ -70,6 +89,13 @@ def render_report(findings: Findings, catalogue: Catalogue, thumbnails: Thumbnai
         models=sorted(models, key=lambda model: model.rmse.value),
         ladder=_place_ladder(models),
         slices=_place_slices(findings.slices),
+        weakest=_find_weakest(findings.slices),
+        surely_worse=[
+            name_slice(part.name)
+            for part in findings.slices
+            if describe_gain(part.gain) == "worse" and part.name != "all"
+        ],
+        audit=_describe_audit(findings.audit),
         calibration=_draw_calibration(findings.calibration),
         learning=_draw_learning(findings.history),
         examples=[_show(example, catalogue, thumbnails) for example in findings.examples],
@@ -80,6 +106,11 @@ def render_report(findings: Findings, catalogue: Catalogue, thumbnails: Thumbnai
 def name_family(family: str) -> str:
     """Return a family's name in plain words."""
     return _FAMILIES.get(family, family)
+
+
+def name_slice(name: str) -> str:
+    """Return a slice's name in plain words; a category has its own."""
+    return _PLAIN.get(name, name.removeprefix("category "))
 
 
 def describe_gain(gain: Interval) -> str:
@@ -107,7 +138,7 @@ def _place_slices(slices: Sequence[SliceMeasurement]) -> list[dict[str, Any]]:
     scale = Scale.around([interval for part in slices for interval in (part.rmse, part.biases)])
     return [
         {
-            "label": _PLAIN.get(part.name, part.name.removeprefix("category ")),
+            "label": name_slice(part.name),
             "is_category": part.name.startswith("category "),
             "rows": part.rows,
             "rmse": part.rmse,
@@ -117,6 +148,26 @@ def _place_slices(slices: Sequence[SliceMeasurement]) -> list[dict[str, Any]]:
             "verdict": describe_gain(part.gain),
         }
         for part in slices
+    ]
+
+
+def _find_weakest(slices: Sequence[SliceMeasurement]) -> dict[str, Any] | None:
+    """Return the slice with the highest RMSE among those with rows enough to say so."""
+    parts = [s for s in slices if s.name != "all" and s.rows >= _ENOUGH_ROWS]
+    parts = [part for part in parts if math.isfinite(part.rmse.value)]
+    if not parts:
+        return None
+    weakest = max(parts, key=lambda part: part.rmse.value)
+    return {"label": name_slice(weakest.name), "rmse": weakest.rmse.value}
+
+
+def _describe_audit(audit: Audit) -> list[dict[str, Any]]:
+    """Return a line a question, with the check of each part; None where it was not asked."""
+    asked = {(check.check, check.part): check for check in audit.checks if check.among}
+    return [
+        {"question": question, **{part: asked.get((name, part)) for part in ("test", "valid")}}
+        for name, question in _QUESTIONS.items()
+        if any(check == name for check, _ in asked)
     ]
 
 

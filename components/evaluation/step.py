@@ -22,8 +22,10 @@ from components.evaluation.measurement import (
 from components.evaluation.pictures import Thumbnails
 from components.evaluation.predictions import predict_prequential, predict_static, sample_users
 from components.evaluation.report import Findings, render_report
+from components.evaluation.response_time import time_lists
 from components.evaluation.slices import slice_rows
 from components.files import read_parquet, write_bytes, write_json, write_parquet
+from components.leakage import Audit
 from components.models.bundle import Bundle, load_bundle, read_digest
 from components.models.catalogue import Floats
 from components.models.families import RUNGS
@@ -38,6 +40,7 @@ _BINS = 10
 _CATEGORIES = 6
 _FEW_RATINGS = 20
 _EXAMPLES = 4
+_TIMED_USERS = 200
 
 log = logging.getLogger(__name__)
 
@@ -66,16 +69,26 @@ def evaluate(workspace: Workspace, params: Params, settings: Settings) -> None:
     predictors |= {rung: Predictor(load_bundle(workspace.ladder / rung)) for rung in RUNGS}
     log.info("evaluation started rows=%d models=%d", len(test), len(predictors))
     bundles = [predictor.bundle for predictor in predictors.values()]
-    audit_evaluation(workspace, params.split, test, bundles)
+    audit = audit_evaluation(workspace, params.split, test, bundles)
     scored = _score(predictors, test, params.evaluate)
-    findings = _measure(workspace, predictors, scored, test, params)
+    findings = _measure(workspace, predictors, scored, test, params, audit)
     _write(workspace, findings, scored, test)
     thumbnails = Thumbnails(
         workspace, predictors[CANDIDATE].bundle.catalogue, params.validation.max_image_megapixels
     )
     page = render_report(findings, predictors[CANDIDATE].bundle.catalogue, thumbnails)
     write_bytes(workspace.evaluation_report / "report.html", page.encode())
+    _log_response_time(predictors[CANDIDATE], test, params.evaluate)
     log.info("evaluation ended rmse=%.4f", findings.candidate.rmse.value)
+
+
+def _log_response_time(predictor: Predictor, test: pd.DataFrame, evaluate: Evaluate) -> None:
+    users = test["user_id"].unique()[:_TIMED_USERS].tolist()
+    took = time_lists(predictor, users, evaluate.k)
+    log.info(
+        "response time family=%s k=%d requests=%d median_ms=%.2f p99_ms=%.2f",
+        *(predictor.bundle.family, evaluate.k, took.requests, took.median_ms, took.p99_ms),
+    )
 
 
 def _score(predictors: dict[str, Predictor], test: pd.DataFrame, evaluate: Evaluate) -> _Scored:
@@ -94,6 +107,7 @@ def _measure(
     scored: _Scored,
     test: pd.DataFrame,
     params: Params,
+    audit: Audit,
 ) -> Findings:
     chosen, truth = params.evaluate, Truth.of(test)
     bundle = predictors[CANDIDATE].bundle
@@ -115,6 +129,7 @@ def _measure(
         rungs=rungs,
         gain=truth.gain(ours_N, scored.static[best], chosen),
         slices=measure_slices(slices, truth, ours_N, scored.static["biases"], chosen),
+        audit=audit,
         calibration=calibrate(truth.ratings_N, ours_N, _BINS),
         history=pd.read_csv(workspace.training_report / "history.csv"),
         examples=draw_examples(

@@ -24,7 +24,7 @@ STRATEGIES = ("global_time", "user_time", *HASHED)
 
 def params_of(strategy: str, **changes: object) -> Split:
     fields = {"strategy": strategy, "test_share": 0.2, "valid_share": 0.1, "seed": 0, "fold": 0}
-    audit = {"same_picture": 0.995, "picture_budget": 0.02}
+    audit = {"same_picture": 0.996, "picture_budget": 0.02}
     return Split.model_validate({**fields, "min_user_ratings": 5, "audit": audit, **changes})
 
 

@@ -35,6 +35,21 @@ def test_warm_and_cold_are_told_apart_by_the_train_rows(
     assert "many_ratings" not in found
 
 
+def test_items_are_old_by_how_long_before_they_were_first_rated(predictor: Predictor) -> None:
+    book, catalogue = predictor.bundle.users, predictor.bundle.catalogue
+    first = {i: int(book.times_N[book.items_N == i].min()) for i in range(4)}
+    rows = pd.DataFrame(
+        {
+            "user_id": "nobody",
+            "item_id": [*catalogue.ids(np.arange(4)), "i021", "nothing"],
+            "timestamp": [first[0] + 10, first[1] + 400, first[2] - 5, first[3] + 300, 1, 2],
+        }
+    )
+    slices = slice_rows(rows, predictor.bundle, categories=0, few=1)
+    assert np.flatnonzero(slices["recent_item"]).tolist() == [0, 2]
+    assert np.flatnonzero(slices["old_item"]).tolist() == [1, 3]
+
+
 def test_few_is_a_limit_included(test_rows: pd.DataFrame, predictor: Predictor) -> None:
     count = len(predictor.bundle.users.history(0))
     assert "few_ratings" in slice_rows(test_rows, predictor.bundle, categories=0, few=count)

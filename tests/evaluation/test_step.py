@@ -32,6 +32,9 @@ def test_metrics_say_what_the_predictions_give(evaluated: Workspace) -> None:
         assert found["mae"] == pytest.approx(float(errors.abs().mean()), abs=1e-5)
         assert found["rmse_low"] <= found["rmse"] <= found["rmse_high"]
         assert 0 <= found["coverage"] <= 1
+        assert 0 <= found["map"] <= 1
+        assert found["novelty"] >= 0
+        assert 0 <= found["diversity"] <= 2
     assert metrics["ladder"].keys() == set(RUNGS)
     assert metrics["slices"]["all"]["rmse"] == metrics["static"]["rmse"]
     assert metrics["prequential"]["rmse"] != metrics["static"]["rmse"]
@@ -45,6 +48,17 @@ def test_tables_of_the_plots_have_their_columns(evaluated: Workspace) -> None:
     assert {"slice", "rmse", "rows"} <= set(pd.read_csv(folder / "slices.csv").columns)
     calibration = pd.read_csv(folder / "calibration.csv")
     assert calibration["rows"].sum() == len(read_parquet(folder / "predictions.parquet"))
+
+
+def test_response_time_is_logged_and_in_no_file(
+    workspace: Workspace, small: Params, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "components.evaluation"):
+        evaluate(workspace, small, settings)
+    (line,) = [m for m in caplog.messages if m.startswith("response time")]
+    assert re.search(r"family=hybrid k=5 requests=\d+ median_ms=\d+\.\d+ p99_ms=\d+\.\d+", line)
+    for name in ("metrics.json", "audit.json", "report.html"):
+        assert "median_ms" not in (workspace.evaluation_report / name).read_text()
 
 
 def test_second_run_gives_the_same_bytes(
@@ -97,6 +111,11 @@ def test_page_shows_headline_ladder_people_and_slices(evaluated: Workspace) -> N
         "Hybrid with images",
         "Somebody new",
         "All test ratings",
+        "Weakest:",
+        "<th>MAP</th>",
+        "<th>diversity</th>",
+        "Could it have known the answers?",
+        "Ratings of a user and an item learnt from too",
         "epoch",
     ):
         assert expected in text
