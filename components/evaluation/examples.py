@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from components.evaluation.lists import rank_users
 from components.models.catalogue import UNKNOWN, Floats, Ints
 from components.models.predictor import Predictor
 
@@ -60,11 +59,11 @@ def _show(
     liked = _row(history.items_N[best], history.ratings_N[best], np.zeros(0, np.int64))
     later = test[(test["user_id"] == user_id) & (test["rating"] >= relevant_from)]
     later_items = predictor.bundle.catalogue.find(later["item_id"].tolist())
-    listed = rank_users(predictor, [user_id], SHOWN)[0]
-    listed = listed[listed != UNKNOWN]
-    low, high = predictor.bundle.scale
-    ratings = np.clip(predictor.score(predictor.fold_user(user_id))[listed], low, high)
-    return Example(user_id, len(history), liked, _row(listed, ratings, later_items))
+    side = predictor.fold_user(user_id)
+    listed = predictor.recommend(side, SHOWN, history.items_N).items
+    items = predictor.bundle.catalogue.find([one.item_id for one in listed])
+    ratings = np.array([one.score for one in listed], np.float32)
+    return Example(user_id, len(history), liked, _row(items, ratings, later_items))
 
 
 def _row(items: Ints, ratings: Floats, later_items: Ints) -> tuple[Shown, ...]:
