@@ -13,7 +13,7 @@ from components.promotion.gate import TrialFacts, Verdict, judge
 from components.promotion.pyfunc import log_bundles
 from components.promotion.registry import Version
 from components.settings import load_settings
-from flows.comparing_record import find_comparison
+from flows.comparing_record import attach_comparison
 from flows.data_versions import read_data_versions
 from flows.lineage import Lineage, find_package_lock
 from flows.releases import (
@@ -88,8 +88,7 @@ def log_results(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> None
     run.log_history_table(workspace.training_report / "history.csv")
     run.log_json(lineage.to_json(), "lineage.json")
     run.log_results(workspace)
-    for path in find_comparison(workspace):
-        run.log_file(path, "comparison")
+    attach_comparison(workspace, run)
 
 
 def register(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> Version:
@@ -153,6 +152,7 @@ def log_decision(
 ) -> None:
     """Log with the run what the gate read and what it said."""
     run.log_json(trial.to_json(), "decision/trial.json")
+    run.log_metrics({"trial": trial.to_json()})
     run.log_json(comparison.to_json(), "decision/comparison.json")
     run.log_json(verdict.to_json(), "decision/verdict.json")
     run.set_tags({"beholder.verdict": verdict.decision})

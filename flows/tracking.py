@@ -293,6 +293,7 @@ def list_results(workspace: Workspace) -> dict[str, tuple[Path, ...]]:
             for name in (
                 "report.html",
                 "metrics.json",
+                "audit.json",
                 "ladder.csv",
                 "slices.csv",
                 "calibration.csv",

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -137,6 +138,20 @@ def test_kill_while_a_verdict_is_renewed_leaves_nothing_finished(
             judge(first, enough_rows=False)
         assert candidate.find_finished(workspace) is None
         monkeypatch.setattr(Registry, killed, calls[killed])
+
+
+def test_decision_is_logged_with_how_fast_the_endpoint_answered(
+    workspace: Workspace, comparison: Comparison
+):
+    run = candidate.track(workspace, load_params(workspace.params), "by hand")
+    unmeasured = replace(TRIAL, image_latency=Latency())
+    verdict = Verdict("reject", ("too slow",))
+    candidate.log_decision(run, comparison, unmeasured, verdict)
+    logged = run.store.client.get_run(run.run_id).data
+    assert logged.metrics["trial/latency_ms/p99"] == 2.0
+    assert logged.metrics["trial/memory_mb"] == 900.0
+    assert not any(name.startswith("trial/image") for name in logged.metrics)
+    assert logged.tags["beholder.verdict"] == "reject"
 
 
 def test_retraining_of_the_same_inputs_goes_on_with_the_run_that_was_cut_off(
