@@ -215,7 +215,8 @@ def test_no_clock_no_path_of_this_machine_in_what_is_written(
     train(workspace, choose(), settings)
     for path in (workspace.root / "models").rglob("*.json"):
         assert str(workspace.root) not in path.read_text()
-        assert json.loads(path.read_text())["params"].keys() == {"data", "families", "train"}
+        told = json.loads(path.read_text())["params"]
+        assert told.keys() == {"data", "families", "train", "trending"}
 
 
 @pytest.mark.gpu
