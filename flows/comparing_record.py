@@ -9,7 +9,7 @@ from components.files import hash_file, hash_json, read_json
 from components.paths import Workspace
 from components.settings import load_settings
 from flows.data_versions import read_data_versions
-from flows.tracking import open_run, store_address
+from flows.tracking import TrackedRun, open_run, store_address
 
 if TYPE_CHECKING:
     from components.contest.table import Contest
@@ -36,6 +36,12 @@ def log_contest(workspace: Workspace, contest: "Contest") -> None:
     for name in _FILES:
         run.log_file(workspace.comparison_report / name)
     run.end("FINISHED")
+
+
+def attach_comparison(workspace: Workspace, run: TrackedRun) -> None:
+    """Log the last comparison with a retraining's run, if it was on the very rows of now."""
+    for path in find_comparison(workspace):
+        run.log_file(path, "comparison")
 
 
 def find_comparison(workspace: Workspace) -> tuple[Path, ...]:

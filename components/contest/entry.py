@@ -2,8 +2,6 @@
 
 import logging
 import tempfile
-import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +14,7 @@ from components.errors import CorruptFileError
 from components.evaluation.lists import ListQuality, measure_lists
 from components.evaluation.measurement import finite_or_none
 from components.evaluation.predictions import predict_static, sample_users
+from components.evaluation.response_time import time_lists
 from components.files import read_json, write_bytes, write_folder, write_json
 from components.models.bundle import Bundle, save_bundle, seal_bundle
 from components.models.catalogue import Floats
@@ -73,28 +72,16 @@ def measure_entry(
     predictor = Predictor(bundle)
     listed = test[sample_users(test["user_id"], evaluate.sampled_users, evaluate.seed)]
     users = sorted(listed["user_id"].unique())[:_ASKED_USERS]
+    response = time_lists(predictor, users, evaluate.k)
     return Entry(
         bundle.family,
         seed,
         int(bundle.facts["epochs"]),
         valid_rmse,
         measure_lists(predictor, listed, k=evaluate.k, relevant_from=evaluate.relevant_from),
-        Cost(seconds, _count_bytes(bundle, scratch), *_time_lists(predictor, users, evaluate.k)),
+        Cost(seconds, _count_bytes(bundle, scratch), response.median_ms, response.p99_ms),
         predict_static(predictor, test),
     )
-
-
-def _time_lists(predictor: Predictor, users: Sequence[str], k: int) -> tuple[float, float]:
-    """Return the median and the 99th percentile of answering one user's list, in milliseconds."""
-    book = predictor.bundle.users
-    took = []
-    for user in [*users[:1], *users]:  # the first once more, to leave out what only it pays
-        seen = book.history(int(book.find([user])[0])).items_N
-        started = time.perf_counter()
-        predictor.rank(predictor.fold_user(user), k, seen)
-        took.append(1000 * (time.perf_counter() - started))
-    median, p99 = np.quantile(took[1:], [0.5, 0.99])
-    return float(median), float(p99)
 
 
 def _count_bytes(bundle: Bundle, scratch: Path) -> int:

@@ -25,6 +25,7 @@ SIGNIFICANT = 3
 # How far from the shipped value, as a factor either way. Bergstra and Bengio (2012), "Random search
 # for hyper-parameter optimization": a few options decide, by orders of magnitude.
 _PRIOR_FACTOR, _RATE_FACTOR, _SIZE_FACTOR = 10.0, 5.0, 4.0
+_SHARE_FACTOR, _SHARE_LEAST = 2.0, 0.5
 _SIZES = ("factors",)
 # An open upper bound is never asked for, nor what lies just below: there all rows would be struck.
 _ROOM_BELOW_OPEN = 0.1
@@ -93,9 +94,9 @@ def _range(name: str, field: FieldInfo, shipped: Any) -> Range | None:
     if field.annotation is not float:
         return None
     if low == Ge(0) and math.isfinite(high):
-        return Range(0.0, high, "linear")
+        return Range(0.0, min(high, max(_SHARE_LEAST, _SHARE_FACTOR * shipped)), "linear")
     if low == Gt(0):
-        factor = _RATE_FACTOR if name == "learning_rate" else _PRIOR_FACTOR
+        factor = _RATE_FACTOR if name.endswith("learning_rate") else _PRIOR_FACTOR
         return Range(shipped / factor, min(shipped * factor, high), "log")
     return None
 

@@ -27,7 +27,8 @@ from flows.comparing import (
     with_strategy,
 )
 from flows.comparing_display import Display, print_contest
-from flows.comparing_record import EXPERIMENT, find_comparison
+from flows.comparing_record import EXPERIMENT, attach_comparison, find_comparison
+from flows.tracking import open_run
 
 ROOT = Path(__file__).parents[2]
 CHEAP = ("biases", "mf")
@@ -187,6 +188,17 @@ def test_comparison_is_found_in_mlflow_and_by_the_next_run(place, run):
     train = read_parquet(place.split / "train.parquet")
     write_parquet(place.split / "train.parquet", train[1:])
     assert find_comparison(place) == ()
+
+
+def test_retraining_on_the_same_rows_has_the_comparison_with_its_results(place, run):
+    retraining = open_run(f"sqlite:///{place.state / 'mlflow.db'}", "beholder", "r", {}, key="k")
+    client = retraining.store.client
+    attach_comparison(place, retraining)
+    assert client.list_artifacts(retraining.run_id) == []
+    run(seeds=1)
+    attach_comparison(place, retraining)
+    logged = client.list_artifacts(retraining.run_id, "comparison")
+    assert "comparison/report.html" in {file.path for file in logged}
 
 
 # Kills
