@@ -1,6 +1,6 @@
 """The sections of params.yaml that belong to one family each, under `families`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -41,6 +41,14 @@ class Schedule(Section):
     batches: Count
     max_epochs: Count
     patience: Count
+
+    def batches_a_step(self) -> int:
+        """Return how many batches the optimiser adds up before it takes a step."""
+        return 1
+
+    def least_epochs(self) -> int:
+        """Return how many epochs are run before patience can run out."""
+        return 0
 
 
 class LookOptions(Section):
@@ -85,6 +93,48 @@ class Hybrid(Schedule, LookOptions):
     image_history_prior: Positive
     id_dropout: BelowOne
     history_dropout: BelowOne
+
+
+class Augmentation(Section):
+    """How far a picture may be changed while it is learnt from; all drawn evenly."""
+
+    crop: Annotated[float, Field(gt=0, le=1)]
+    aspect: Annotated[float, Field(ge=1, le=4)]
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    flip: Share
+    brightness: BelowOne
+    contrast: BelowOne
+    saturation: BelowOne
+    hue: Annotated[float, Field(ge=0, le=0.5)]
+
+
+class Finetuned(Schedule, LookOptions):
+    """Factors, images and the CNN; each `_prior` is σ² of a rating over that of a parameter."""
+
+    encoder_learning_rate: Positive
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    trained_stages: Count
+    images: Count
+    accumulate: Count
+    images_per_item: Count
+    pooling: Literal["mean", "attention"]
+    cpu_precision: Literal["float32", "bfloat16"]
+    factors: Count
+    bias_prior: Positive
+    factor_prior: Positive
+    image_prior: Positive
+    image_bias_prior: Positive
+    encoder_prior: Annotated[float, Field(ge=0)]
+    id_dropout: BelowOne
+    augmentation: Augmentation
+
+    def batches_a_step(self) -> int:
+        """Return how many batches of images make a step."""
+        return self.accumulate
+
+    def least_epochs(self) -> int:
+        """Return enough for the encoder to have its chance once the head is warm."""
+        return self.warmup_epochs + self.patience
 
 
 class Sequential(Schedule, LookOptions):
@@ -134,6 +184,7 @@ class Families(Section):
     hybrid: Hybrid
     gru: Gru
     sasrec: Sasrec
+    finetuned: Finetuned
 
     def options(self, family: str) -> Section:
         """Return the section of a family; raise KeyError if there is no such family."""

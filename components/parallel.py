@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ def count_cores() -> int:
 
 def map_ahead(
     function: Callable[[T], R], items: Iterable[T], *, threads: int, ahead: int
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Yield `function` of each item in order, computing at most `ahead` before they are asked for.
 
     The first exception of the function is raised when its item's turn comes, and what was not

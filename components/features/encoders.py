@@ -72,17 +72,15 @@ class Encoder:
     def copy_to_learn(self) -> "Learnable":
         """Return the network as its weights describe it: float32, nothing folded, all frozen."""
         network, _, parameters = _build(self.name, safetensors.torch.load(self._weights))
-        return Learnable(network.to(self.device, memory_format=torch.channels_last), parameters)
+        network = network.to(self.device).to(memory_format=torch.channels_last)
+        return Learnable(network, parameters)
 
     def replace_weights(self, tensors: Tensors) -> "Encoder":
         """Return the encoder with some of its weights replaced, by the names in `Learnable`."""
         weights = safetensors.torch.load(self._weights)
         for name, tensor in tensors.items():
-            if weights[name].shape != tensor.shape:
-                raise ValueError(f"{name} is {tuple(tensor.shape)}, not {weights[name].shape}")
-            weights[name] = tensor.detach().cpu().contiguous().to(weights[name].dtype)
-        content = safetensors.torch.save(weights)
-        return _assemble(self.name, self.precision, self.preprocessing, content, self.device)
+            weights[name] = tensor.detach().cpu().to(weights[name].dtype)
+        return make_encoder(self.name, self.precision, self.preprocessing, weights, self.device)
 
     def save(self, folder: Path) -> None:
         """Write encoder.json and encoder.safetensors: all that `open_encoder` needs."""
@@ -114,6 +112,16 @@ def load_encoder(name: str, precision: str, device: str) -> Encoder:
     else:
         tensors = torchvision_models.read_weights(name)
         preprocessing = torchvision_models.read_preprocessing(name)
+    return make_encoder(name, precision, preprocessing, tensors, device)
+
+
+def make_encoder(
+    name: str, precision: str, preprocessing: Preprocessing, tensors: Tensors, device: str
+) -> Encoder:
+    """Return an encoder of a known architecture with weights of one's own, classifier included.
+
+    Raises CorruptFileError if they do not fit the network, ParameterError for an unknown name.
+    """
     weights = safetensors.torch.save({key: value.contiguous() for key, value in tensors.items()})
     return _assemble(name, precision, preprocessing, weights, device)
 

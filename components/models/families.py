@@ -5,6 +5,7 @@ from components.models.attention import SelfAttention
 from components.models.biases import Biases, Mean, Popularity
 from components.models.catalogue import Catalogue, UserBook
 from components.models.content import Content
+from components.models.finetuned import Finetuned
 from components.models.gru import Gru
 from components.models.hybrid import Hybrid
 from components.models.mf import MatrixFactorization
@@ -25,6 +26,7 @@ FAMILIES: dict[str, type[Recommender]] = {
         Hybrid,
         Gru,
         SelfAttention,
+        Finetuned,
     )
 }
 

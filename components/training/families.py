@@ -19,6 +19,7 @@ from components.training.ladder import fit_biases_rung, fit_mean, fit_popularity
 from components.training.learner import Learner
 from components.training.looks import fit_looks
 from components.training.matrix_factorization import MatrixFactorizationLearner
+from components.training.pictures import Pictures
 from components.training.rules import fit_rules
 from components.training.sequence import SequenceLearner
 from components.training.svdpp import SvdPlusPlusLearner
@@ -49,6 +50,7 @@ class Setting:
     statistics: Weights
     options: Any
     generator: Generator
+    pictures: Pictures | None = None
 
     def looks(self) -> Tensor:
         """Return the items' projected looks (I, K); zeros without an image."""
@@ -63,6 +65,25 @@ FITTERS: dict[str, Callable[[Ground], Weights]] = {
     "biases": lambda g: fit_biases_rung(g.book, g.catalogue, g.options),
     "content": lambda g: fit_content(g.book, g.looks(), g.options),
 }
+
+
+def _fine_tune(setting: Setting) -> Learner:
+    # Here, for only this family needs the encoders and torchvision.
+    from components.training.eye import Eye
+    from components.training.finetuned import FinetunedLearner
+
+    if setting.pictures is None:
+        raise ValueError("the family finetuned learns from pictures, and none were given")
+    device = setting.interactions.ratings_N.device.type
+    return FinetunedLearner(
+        setting.book,
+        setting.interactions,
+        setting.catalogue,
+        setting.statistics,
+        Eye(setting.catalogue, setting.pictures, setting.options, device),
+        setting.options,
+        setting.generator,
+    )
 
 
 def _read_sequences(setting: Setting, network: type[GruNetwork | AttentionNetwork]) -> Learner:
@@ -82,6 +103,7 @@ LEARNERS: dict[str, Callable[[Setting], Learner]] = {
     "hybrid": lambda s: HybridLearner(s.book, s.interactions, s.looks(), s.options, s.generator),
     "gru": lambda s: _read_sequences(s, GruNetwork),
     "sasrec": lambda s: _read_sequences(s, AttentionNetwork),
+    "finetuned": _fine_tune,
 }
 
 

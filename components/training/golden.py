@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from components.errors import CorruptFileError
-from components.files import hash_file, read_parquet
 from components.models.golden import Golden, GoldenImage, GoldenPair
 from components.models.predictor import Predictor
-from components.paths import Workspace
 from components.training.inputs import ImageVectors
 
 _USERS_PER_IMAGE = 3
@@ -52,17 +49,3 @@ def _ask_image(
     )
     sha256 = vectors.sha256s[row]
     return GoldenImage(sha256, files[sha256], tuple(embedding_E.tolist()), ratings)
-
-
-def read_image_files(workspace: Workspace) -> dict[str, str]:
-    """Return the path of each accepted image, from the workspace's root, by its sha256."""
-    images = read_parquet(workspace.accepted / "images.parquet", ["sha256", "path"])
-    return dict(zip(images["sha256"].tolist(), images["path"].tolist(), strict=True))
-
-
-def read_image_bytes(workspace: Workspace, path: str, sha256: str) -> bytes:
-    """Return an image's bytes; raise CorruptFileError if they are not those that were accepted."""
-    file = workspace.root / path
-    if hash_file(file) != sha256:
-        raise CorruptFileError(f"{file} does not have the sha256 {sha256}; run 'dvc checkout'")
-    return file.read_bytes()

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from components.errors import CorruptFileError, DataError
 from components.files import hash_file, read_parquet
 from components.models.catalogue import Catalogue, Floats
+from components.models.pooling import pool_images
 from components.paths import Workspace
 
 _ITEM_COLUMNS = ("item_id", "title", "category", "images")
@@ -43,16 +44,26 @@ def read_vectors(workspace: Workspace) -> ImageVectors:
 
 def read_catalogue(workspace: Workspace, vectors: ImageVectors) -> Catalogue:
     """Return the accepted items, each with the mean embedding of its images."""
+    return pool_catalogue(_read_items(workspace), vectors)
+
+
+def _read_items(workspace: Workspace) -> pd.DataFrame:
     items = read_parquet(workspace.accepted / "items.parquet")
     others = sorted(set(items.columns) - set(_ITEM_COLUMNS))
-    items = items[[*_ITEM_COLUMNS, *others]]
+    return items[[*_ITEM_COLUMNS, *others]]
+
+
+def pool_catalogue(
+    items: pd.DataFrame, vectors: ImageVectors, query_E: Floats | None = None
+) -> Catalogue:
+    """Return items with the embedding of their images, pooled as `pool_images` does."""
     row_of = {sha256: row for row, sha256 in enumerate(vectors.sha256s)}
     embeddings_IE = np.zeros((len(items), vectors.vectors_NE.shape[1]), np.float32)
     has_image_I = np.zeros(len(items), bool)
     for item, images in enumerate(items["images"]):
         rows = [_find(row_of, sha256) for sha256 in images]
         if rows:
-            embeddings_IE[item] = vectors.vectors_NE[rows].mean(0)
+            embeddings_IE[item] = pool_images(vectors.vectors_NE[rows], query_E)
             has_image_I[item] = True
     return Catalogue(items, embeddings_IE, has_image_I)
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor, nn
 
+from components.models.catalogue import Catalogue
 from components.models.protocol import Weights
+from components.training.learnt import Sight
 from components.training.tensors import Interactions
 
 
@@ -43,6 +45,22 @@ class Learner(Protocol):
 
     def module(self) -> nn.Module:
         """Return what holds the parameters."""
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A learner whose parameters do not all learn at the same rate."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the optimiser's groups; one without `lr` learns at the family's rate."""
+
+
+@runtime_checkable
+class Seeing(Protocol):
+    """A learner that changes how images are seen."""
+
+    def see(self) -> tuple[Catalogue, Sight] | None:
+        """Return the catalogue as it is seen now; None if it is seen as it was."""
 
 
 def shuffle(interactions: Interactions, batches: int, generator: Generator) -> Iterator[Rows]:

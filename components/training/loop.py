@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from components.errors import TrainingError
 from components.family_params import Schedule
 from components.progress import track
 from components.training.checkpoints import Checkpoint, Checkpoints, pack_state, unpack_state
-from components.training.learner import Learner, Rows
+from components.training.learner import Learner, Paced, Rows
 from components.training.live_history import Epoch, LiveHistory, Phase
 from components.training.tensors import Interactions
 
@@ -53,12 +54,14 @@ def fit(
     them; the learner then stands where it stopped, not where it was best. `generator` is on the
     CPU and drives everything random. Raises TrainingError when the loss is no longer finite.
     """
-    optimizer = Adam(learner.module().parameters(), lr=schedule.learning_rate)
+    optimizer = Adam(_group_parameters(learner), lr=schedule.learning_rate)
     history = _resume(learner, optimizer, generator, checkpoints, task.phase)
     live.restart(task.phase, history)
-    epochs = _epochs(history, task, schedule.patience)
+    epochs = _epochs(history, task, schedule)
     for number in track(epochs, f"training ({task.phase})", task.epochs):
-        train_rmse = _run_epoch(learner, optimizer, task.interactions, generator, number)
+        train_rmse = _run_epoch(
+            learner, optimizer, task.interactions, generator, number, schedule.batches_a_step()
+        )
         rmse = None if task.valid is None else _measure(learner, task.valid, task.scale)
         epoch = Epoch(task.phase, number, train_rmse, rmse)
         history.append(epoch)
@@ -86,16 +89,22 @@ def _rmse(epoch: Epoch) -> float:
     return math.inf if epoch.rmse is None else epoch.rmse
 
 
-def _epochs(history: list[Epoch], task: Task, patience: int) -> Iterator[int]:
+def _epochs(history: list[Epoch], task: Task, schedule: Schedule) -> Iterator[int]:
     """Yield the numbers of the epochs still to run, looking at the history as it grows."""
-    while len(history) < task.epochs and not _is_exhausted(history, task, patience):
+    while len(history) < task.epochs and not _is_exhausted(history, task, schedule):
         yield len(history) + 1
 
 
-def _is_exhausted(history: list[Epoch], task: Task, patience: int) -> bool:
-    if task.valid is None or not history:
+def _is_exhausted(history: list[Epoch], task: Task, schedule: Schedule) -> bool:
+    if task.valid is None or not history or len(history) < schedule.least_epochs():
         return False
-    return len(history) - best_epoch(history).epoch >= patience
+    return len(history) - best_epoch(history).epoch >= schedule.patience
+
+
+def _group_parameters(learner: Learner) -> Any:
+    if isinstance(learner, Paced):
+        return learner.parameter_groups()
+    return learner.module().parameters()
 
 
 def _run_epoch(
@@ -104,25 +113,46 @@ def _run_epoch(
     interactions: Interactions,
     generator: Generator,
     number: int,
+    batches_a_step: int,
 ) -> float:
-    """Take one step a batch and return the RMSE on them as they came."""
+    """Take one step a group of batches and return the RMSE on them as they came."""
     total, count = 0.0, 0
-    for rows in learner.batches(generator):
-        with _autocast(interactions.ratings_N.device):
-            predicted_B = learner.rate(rows, generator)
-        squared = (predicted_B.float() - interactions.ratings_N[rows.own_B]).square()
-        loss = squared.mean() + learner.penalty() / len(interactions)
+    for group in _group(learner.batches(generator), batches_a_step):
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        squared, loss = _add_gradients(learner, group, interactions, generator)
         optimizer.step()
-        total, count = total + float(squared.detach().sum()), count + len(squared)
-        if not math.isfinite(float(loss.detach())):
+        total, count = total + squared, count + sum(len(rows.users_B) for rows in group)
+        if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss is {float(loss.detach())} in epoch {number} at learning rate "
+                f"the loss is {loss} in epoch {number} at learning rate "
                 f"{optimizer.param_groups[0]['lr']}; lower the family's learning_rate or raise its "
                 "priors in params.yaml, then run the step again"
             )
     return math.sqrt(total / count)
+
+
+def _group(batches: Iterator[Rows], size: int) -> Iterator[list[Rows]]:
+    while group := list(islice(batches, size)):
+        yield group
+
+
+def _add_gradients(
+    learner: Learner, group: list[Rows], interactions: Interactions, generator: Generator
+) -> tuple[float, float]:
+    """Add up the gradients of batches that make one step; return Σ squared errors and the loss.
+
+    The loss is that of one large batch, whatever the sizes of those that it is divided into.
+    """
+    count = sum(len(rows.users_B) for rows in group)
+    total, losses = 0.0, 0.0
+    for rows in group:
+        with _autocast(interactions.ratings_N.device):
+            predicted_B = learner.rate(rows, generator)
+        squared = (predicted_B.float() - interactions.ratings_N[rows.own_B]).square().sum()
+        loss = squared / count + learner.penalty() / (len(interactions) * len(group))
+        loss.backward()
+        total, losses = total + float(squared.detach()), losses + float(loss.detach())
+    return total, losses
 
 
 def _measure(learner: Learner, valid: tuple[Rows, Tensor], scale: tuple[float, float]) -> float:

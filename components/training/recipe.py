@@ -15,10 +15,11 @@ from components.models.protocol import Asker, Weights, rate_pairs
 from components.params import Params
 from components.training.checkpoints import Checkpoints
 from components.training.families import FITTERS, LEARNERS, Ground, Setting, fit_statistics
-from components.training.learner import Learner, Rows
+from components.training.learner import Learner, Rows, Seeing
 from components.training.learnt import Learnt
 from components.training.live_history import Epoch, LiveHistory, Phase
 from components.training.loop import Task, best_epoch, fit
+from components.training.pictures import Pictures
 from components.training.tensors import Interactions
 
 SAVE_EVERY_SECONDS = 5.0
@@ -34,14 +35,24 @@ class Recipe:
     device: str
     checkpoints: Path
     live: LiveHistory
+    pictures: Pictures | None = None
 
     @classmethod
     def of(
-        cls, params: Params, catalogue: Catalogue, device: str, checkpoints: Path, live: Path
+        cls,
+        params: Params,
+        catalogue: Catalogue,
+        device: str,
+        checkpoints: Path,
+        live: Path,
+        pictures: Pictures | None = None,
     ) -> "Recipe":
-        """Fit what a family takes from the catalogue alone."""
+        """Fit what a family takes from the catalogue alone.
+
+        `pictures` are for a family that learns from pixels; it raises ValueError without them.
+        """
         statistics = fit_statistics(catalogue, params.options)
-        return cls(params, catalogue, statistics, device, checkpoints, LiveHistory(live))
+        return cls(params, catalogue, statistics, device, checkpoints, LiveHistory(live), pictures)
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -83,7 +94,9 @@ class Recipe:
             ground = Ground(book, self.catalogue, self.statistics, self.params.options)
             return Learnt({**self.statistics, **FITTERS[family](ground)}, self.catalogue)
         learner, _ = self._fit(phase, book, epochs, None)
-        return Learnt({**self.statistics, **learner.export()}, self.catalogue)
+        weights = {**self.statistics, **learner.export()}
+        seen = learner.see() if isinstance(learner, Seeing) else None
+        return Learnt(weights, self.catalogue) if seen is None else Learnt(weights, *seen)
 
     def _measure(self, learnt: Learnt, book: UserBook, rows: pd.DataFrame) -> float:
         model = build(self.params.train.family, learnt.weights, learnt.catalogue, book)
@@ -108,6 +121,7 @@ class Recipe:
                 self.statistics,
                 self.params.options,
                 generator,
+                self.pictures,
             )
         )
         asked = None if valid is None else self._to_rows(valid, book)

@@ -13,7 +13,7 @@ from components.models.predictor import Predictor
 from components.params import Params
 from components.paths import Workspace
 from components.settings import Settings
-from components.training.golden import ask_golden, read_image_bytes, read_image_files
+from components.training.golden import ask_golden
 from components.training.inputs import (
     ImageVectors,
     read_catalogue,
@@ -22,6 +22,7 @@ from components.training.inputs import (
     read_vectors,
 )
 from components.training.learnt import Sight
+from components.training.pictures import Pictures, read_image_bytes, read_image_files
 from components.training.recipe import Recipe
 from components.training.step import checkpoint_folder, make_bundle
 from components.training.threads import limit_threads
@@ -44,8 +45,9 @@ def refit(workspace: Workspace, params: Params, settings: Settings) -> None:
     rows = len(book.items_N)
     log.info("refit started family=%s rows=%d epochs=%d", params.train.family, rows, epochs)
     folder = checkpoint_folder(workspace, f"refit {epochs}", inputs, params, device)
-    recipe = Recipe.of(params, catalogue, device, folder, workspace.live_history)
-    with limit_threads(rows, settings):
+    pictures = Pictures.of(workspace, settings)
+    recipe = Recipe.of(params, catalogue, device, folder, workspace.live_history, pictures)
+    with limit_threads(rows, settings, params.options):
         learnt = recipe.learn("served", book, epochs)
     facts = {"epochs": epochs, "rows": rows}
     bundle = make_bundle(
@@ -82,7 +84,7 @@ def _write_served(
         seed=params.refit.seed,
     )
     contents = {
-        image.sha256: read_image_bytes(workspace, paths[image.sha256], image.sha256)
+        image.sha256: read_image_bytes(workspace.root, paths[image.sha256], image.sha256)
         for image in golden.images
     }
     write_golden(target / "golden", golden, contents)

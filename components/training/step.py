@@ -23,6 +23,7 @@ from components.training.inputs import (
     read_vectors,
 )
 from components.training.live_history import Epoch
+from components.training.pictures import Pictures
 from components.training.recipe import Recipe
 from components.training.threads import limit_threads
 
@@ -44,8 +45,9 @@ def train(workspace: Workspace, params: Params, settings: Settings) -> None:
         "training started family=%s rows=%d device=%s", params.train.family, len(ratings), device
     )
     folder = checkpoint_folder(workspace, "train", inputs, params, device)
-    recipe = Recipe.of(params, catalogue, device, folder, workspace.live_history)
-    with limit_threads(len(ratings), settings):
+    pictures = Pictures.of(workspace, settings)
+    recipe = Recipe.of(params, catalogue, device, folder, workspace.live_history, pictures)
+    with limit_threads(len(ratings), settings, params.options):
         best, history = recipe.search(ratings)
         learnt = recipe.learn("evaluation", book, best.epoch)
     facts = {"epochs": best.epoch, "rows": len(ratings)}

@@ -13,7 +13,7 @@ from components.family_params import Schedule
 from components.training.checkpoints import Checkpoints
 from components.training.learner import Rows, shuffle
 from components.training.live_history import Epoch, LiveHistory
-from components.training.loop import Task, best_epoch, fit
+from components.training.loop import Task, _add_gradients, best_epoch, fit
 from components.training.tensors import Groups, Interactions
 
 ROWS = 40
@@ -85,6 +85,43 @@ def test_stops_when_patience_runs_out(tmp_path: Path, schedule: Schedule) -> Non
     assert len(history) == best.epoch + schedule.patience < 200
     assert best.rmse is not None
     assert best.rmse < 0.3
+
+
+class Patient(Schedule):
+    """A schedule that must not end early, and takes two batches a step."""
+
+    def least_epochs(self) -> int:
+        return 30
+
+    def batches_a_step(self) -> int:
+        return 2
+
+
+def test_patience_cannot_run_out_before_the_least_epochs(
+    tmp_path: Path, schedule: Schedule
+) -> None:
+    patient = Patient(**schedule.model_dump())
+    assert len(run(tmp_path / "short", task(200, valid=1.0), schedule)[1]) < 30
+    assert len(run(tmp_path / "long", task(200, valid=1.0), patient)[1]) == 30
+
+
+class Quiet(Constant):
+    """Without noise, so that a batch gives the same whatever came before it."""
+
+    def rate(self, rows: Rows, generator: Generator | None) -> Tensor:
+        return super().rate(rows, None)
+
+
+def test_batches_that_make_one_step_give_the_gradient_of_one_large_batch() -> None:
+    what, found = task(1).interactions, []
+    for batches in (1, 3):  # of 40, and of 14, 14 and 12 rows
+        learner = Quiet(what)
+        group = list(shuffle(what, batches, Generator().manual_seed(0)))
+        assert len(group) == batches
+        squared, loss = _add_gradients(learner, group, what, Generator())
+        assert learner.value.grad is not None
+        found.append((squared, loss, float(learner.value.grad)))
+    assert found[0] == pytest.approx(found[1])
 
 
 def test_live_history_holds_every_epoch(tmp_path: Path, schedule: Schedule) -> None:
