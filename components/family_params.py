@@ -144,6 +144,7 @@ class Sequential(Schedule, LookOptions):
     width: Count
     length: Count
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    fading_prior: Positive
     bias_prior: Positive
     factor_prior: Positive
     image_prior: Positive
@@ -151,6 +152,7 @@ class Sequential(Schedule, LookOptions):
     out_prior: Positive
     network_prior: Positive
     id_dropout: BelowOne
+    user_dropout: BelowOne
     timeless_share: Share
 
 

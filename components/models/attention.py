@@ -1,7 +1,7 @@
 """The family `sasrec`: the user's latest ratings through causal self-attention.
 
 Dimension letters as in `components.models.sequence`, and A who asks (one question, or the ratings
-of the window themselves), M heads, S = F + 1 facts of a distance.
+of the window themselves), M heads.
 """
 
 import math
@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from components.models.catalogue import Bools, Floats
+from components.models.catalogue import Floats, Ints
 from components.models.protocol import Weights
-from components.models.sequence import SequenceRecommender, Windows, fade
+from components.models.sequence import SequenceRecommender, Windows
 
 
 class SelfAttention(SequenceRecommender):
@@ -32,28 +32,26 @@ class SelfAttention(SequenceRecommender):
         places_L = np.arange(read_BLH.shape[1])
         asking_BAH = np.repeat(weights["asking"][None, None], len(read_BLH), axis=0)
         ranks_BAL = windows.counts_B[:, None, None] - 1 - places_L
-        to_question = self._measure(windows.ages()[:, None], ranks_BAL)
+        recency_BAL = self._recency(windows.ages()[:, None])
         for number in range(blocks):
             block = _block(weights, number)
-            asked_BAH = _attend(block, asking_BAH, read_BLH, to_question, ranks_BAL >= 0)
+            asked_BAH = _attend(block, asking_BAH, read_BLH, recency_BAL, ranks_BAL)
             if number + 1 < blocks:
-                read_BLH = self._read_among(block, windows, read_BLH, places_L)
+                times_BL = windows.times_BL
+                ages_BLL = (times_BL[:, :, None] - times_BL[:, None]).astype(np.float32)
+                ranks_1LL = (places_L[:, None] - places_L)[None]
+                recency_BLL = self._recency(ages_BLL)
+                read_BLH = _attend(block, read_BLH, read_BLH, recency_BLL, ranks_1LL)
             asking_BAH = asked_BAH
         return asking_BAH[:, 0]
 
-    def _read_among(
-        self, block: Weights, windows: Windows, read_BLH: Floats, places_L: np.ndarray
-    ) -> Floats:
-        times_BL = windows.times_BL
-        ages_BLL = (times_BL[:, :, None] - times_BL[:, None]).astype(np.float32)
-        ranks_BLL = np.broadcast_to(places_L[:, None] - places_L, ages_BLL.shape)
-        among = self._measure(ages_BLL, ranks_BLL)
-        return _attend(block, read_BLH, read_BLH, among, ranks_BLL >= 0)
-
-    def _measure(self, ages_BAL: Floats, ranks_BAL: np.ndarray) -> Floats:
-        """Return the facts of each distance, in time and in place: (B, A, L, S)."""
-        near_BAL = np.log1p(np.maximum(ranks_BAL, 0).astype(np.float32))[..., None]
-        return np.concatenate([fade(np.maximum(ages_BAL, 0), self._scales_F), -near_BAL], axis=3)
+    def _recency(self, ages: Floats) -> Floats:
+        """Return 1 for just now, falling with the logarithm, 0 from the longest scale on."""
+        shortest = np.float32(self._scales_F.min())
+        longest = np.float32(self._scales_F.max())
+        grown = np.log1p(np.clip(ages, 0, longest) / shortest)
+        recent: Floats = 1 - grown / np.log1p(longest / shortest)
+        return recent
 
 
 def _block(weights: Weights, number: int) -> Weights:
@@ -69,17 +67,22 @@ def _attend(
     block: Weights,
     asking_BAH: Floats,
     read_BLH: Floats,
-    distance_BALS: Floats,
-    may_read_BAL: Bools,
+    recency_BAL: Floats,
+    ranks_BAL: Ints,
 ) -> Floats:
-    """Return what those who ask are, after they have read; the silent place says nothing."""
+    """Return what those who ask are, after they have read; the silent place says nothing.
+
+    `ranks_BAL` counts what lies between; what it says is below zero must not be read.
+    """
     heads = len(block["silence"])
     query_BMAH = _split(asking_BAH @ block["query"], heads)
     key_BMLH = _split(read_BLH @ block["key"], heads)
     value_BMLH = _split(read_BLH @ block["value"], heads)
     scores_BMAL = query_BMAH @ key_BMLH.swapaxes(2, 3) / np.float32(math.sqrt(query_BMAH.shape[3]))
-    scores_BMAL = scores_BMAL + (distance_BALS @ block["distance"]).transpose(0, 3, 1, 2)
-    scores_BMAL = np.where(may_read_BAL[:, None], scores_BMAL, -np.inf).astype(np.float32)
+    distance_BAL = np.log1p(np.maximum(ranks_BAL, 0).astype(np.float32))
+    scores_BMAL = scores_BMAL + recency_BAL[:, None] * block["recency"][:, None, None]
+    scores_BMAL = scores_BMAL - distance_BAL[:, None] * block["distance"][:, None, None]
+    scores_BMAL = np.where(ranks_BAL[:, None] < 0, np.float32(-np.inf), scores_BMAL)
     weights_BMAL = _share(scores_BMAL, block["silence"])
     heard_BAMH = (weights_BMAL @ value_BMLH).swapaxes(1, 2)
     between_BAH = asking_BAH + heard_BAMH.reshape(asking_BAH.shape) @ block["mix"]

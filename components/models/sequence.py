@@ -8,7 +8,7 @@ was rated by how it was rated, as `Windows.sum_tastes` says. All of it is worked
 asks, so a rating sent a second ago counts. Every table carries its linear terms as a last column.
 
 Dimension letters as in `components.models`, and L ratings of a window (oldest first, then empty
-places), G levels, F scales of time (G = F + 1), T = 2 D + 2 facts of a rating, H width of a state,
+places), F scales of time, G = F + 2 levels, T = 2 D + 2 facts of a rating, H width of a state,
 K image factors, C = D + 1 columns.
 """
 
@@ -36,9 +36,9 @@ Doubles = npt.NDArray[np.float64]
 class Windows:
     """The latest ratings of B askers, and the levels of all that they rated.
 
-    `residuals_BL` are against μ and the item's own level; `before_BL` is the user's level just
-    before each rating; `gaps_BL` the seconds since the rating before it; `now_B` is infinite for
-    who asks regardless of time. An empty place is item 0, with zeros.
+    `residuals_BL` are against μ and the item's own level; `level_B` is the user's level,
+    `before_BL` what it was just before each rating; `gaps_BL` the seconds since the rating before;
+    `now_B` is infinite for who asks regardless of time. An empty place is item 0, with zeros.
     """
 
     counts_B: Ints
@@ -48,6 +48,7 @@ class Windows:
     gaps_BL: Floats
     times_BL: Doubles
     now_B: Doubles
+    level_B: Floats
     levels_BG: Floats
 
     def are_rated(self) -> Bools:
@@ -77,24 +78,27 @@ class Windows:
         and Karypis (2013), "FISM", would have it if they did not keep two.
         """
         vectors_BLD = vectors_ID[self.items_BL]
-        centred_BL = (self.residuals_BL - self.levels_BG[:, :1]) * self.are_rated()
+        centred_BL = (self.residuals_BL - self.level_B[:, None]) * self.are_rated()
         summed_BD = np.matmul(centred_BL[:, None, :], vectors_BLD)[:, 0]
         return summed_BD / np.sqrt(self.counts_B[:, None] + np.float32(1))
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a history becomes a window: the first of its levels is the shrunk mean of all residuals,
+    """How a history becomes a window, and a level: the shrunk mean of all its residuals,
 
-        level = Σ_j w_j d_j / (Σ_j w_j + prior)
+        level = Σ_j w_j d_j / (Σ_j w_j + prior),    w_j = 1
 
-    with w_j = 1, and the others fade with time, w_j = exp(−age_j / scale): Ding and Li (2005),
-    "Time weight collaborative filtering". Asked regardless of time, they are zero.
+    Others fade with time, w_j = exp(−age_j / scale): Ding and Li (2005), "Time weight collaborative
+    filtering". The G levels of an asker are the plain one for who asks regardless of time, the
+    plain one for who asks at a time (zero for the other each), and those that fade (zero for the
+    former): so what counts the more where less is known, may.
     """
 
     mean: float
     item_base_I: Floats
     prior: float
+    fading_prior: float
     scales_F: Doubles
     length: int
 
@@ -109,7 +113,8 @@ class Reading:
             gaps_BL=np.zeros(shape, np.float32),
             times_BL=np.zeros(shape, np.float64),
             now_B=np.array([np.inf if asker.now is None else asker.now for asker in askers]),
-            levels_BG=np.zeros((len(askers), len(self.scales_F) + 1), np.float32),
+            level_B=np.zeros(len(askers), np.float32),
+            levels_BG=np.zeros((len(askers), len(self.scales_F) + 2), np.float32),
         )
         for row, asker in enumerate(askers):
             if len(asker.history):
@@ -131,11 +136,12 @@ class Reading:
         windows.before_BL[row, :count] = before_N[-count:]
         windows.gaps_BL[row, :count] = np.diff(times_N, prepend=times_N[0])[-count:]
         windows.times_BL[row, :count] = times_N[-count:]
-        windows.levels_BG[row, 0] = sums_N[-1] / (len(history) + self.prior)
+        windows.level_B[row] = sums_N[-1] / (len(history) + self.prior)
+        windows.levels_BG[row, 0 if asker.now is None else 1] = windows.level_B[row]
         ages_N = np.maximum(windows.now_B[row] - times_N, 0)
         fading_NF = np.exp(-ages_N[:, None] / self.scales_F)
         faded_F = (fading_NF * residuals_N[:, None]).sum(0)
-        windows.levels_BG[row, 1:] = faded_F / (fading_NF.sum(0) + self.prior)
+        windows.levels_BG[row, 2:] = faded_F / (fading_NF.sum(0) + self.fading_prior)
 
 
 def fade(seconds: Floats, scales_F: Doubles) -> Floats:
@@ -169,7 +175,8 @@ class SequenceRecommender(ABC):
         self._reading = Reading(
             self.mean,
             weights["item_base"],
-            float(weights["level_prior"][0]),
+            float(weights["level_priors"][0]),
+            float(weights["level_priors"][1]),
             self._scales_F,
             int(weights["length"][0]),
         )

@@ -3,7 +3,7 @@
 What it exports is answered from by `components.models.attention`.
 
 Dimension letters as in `components.training.questions`, and T facts of a rating, H width of a
-state, A who asks (questions, or ratings of the window), M heads, S = F + 1 facts of a distance.
+state, A who asks (questions, or ratings of the window), M heads.
 """
 
 import math
@@ -14,11 +14,12 @@ from torch import Generator, Tensor, nn
 from components.family_params import Sasrec
 from components.models.protocol import Weights
 from components.training.questions import Questions
-from components.training.sequence import Network, fade, start
+from components.training.sequence import Network, start
 from components.training.timeline import Timeline
 
 _START_OF_ASKING = 0.1
 _START_OF_SILENCE = 2.0
+_START_OF_RECENCY = 2.0
 
 
 class Block(nn.Module):
@@ -42,19 +43,25 @@ class Block(nn.Module):
         self.inner, self.outer = table(width, 2 * width), table(2 * width, width)
         self.inner_bias = nn.Parameter(torch.zeros(2 * width))
         self.outer_bias = nn.Parameter(torch.zeros(width))
-        self.distance = nn.Parameter(torch.zeros(len(options.scales) + 1, heads))
+        self.recency = nn.Parameter(torch.full((heads,), _START_OF_RECENCY))
+        self.distance = nn.Parameter(torch.zeros(heads))
         self.silence = nn.Parameter(torch.full((heads,), _START_OF_SILENCE))
 
     def forward(
-        self, asking_WAH: Tensor, read_WLH: Tensor, distance_WALS: Tensor, may_read_WAL: Tensor
+        self, asking_WAH: Tensor, read_WLH: Tensor, recency_WAL: Tensor, ranks_WAL: Tensor
     ) -> Tensor:
-        """Return what those who ask are, after they have read: (W, A, H)."""
+        """Return what those who ask are, after they have read: (W, A, H).
+
+        `ranks_WAL` counts what lies between; what it says is below zero must not be read.
+        """
         query_WMAH = self._split(asking_WAH @ self.query)
         key_WMLH = self._split(read_WLH @ self.key)
         value_WMLH = self._split(read_WLH @ self.value)
         scores_WMAL = query_WMAH @ key_WMLH.transpose(2, 3) / math.sqrt(query_WMAH.shape[3])
-        scores_WMAL = scores_WMAL + (distance_WALS @ self.distance).permute(0, 3, 1, 2)
-        scores_WMAL = scores_WMAL.float().masked_fill(~may_read_WAL[:, None], -math.inf)
+        distance_WAL = torch.log1p(ranks_WAL.clamp(min=0).float())
+        scores_WMAL = scores_WMAL + recency_WAL[:, None] * self.recency[:, None, None]
+        scores_WMAL = scores_WMAL - distance_WAL[:, None] * self.distance[:, None, None]
+        scores_WMAL = scores_WMAL.float().masked_fill(ranks_WAL[:, None] < 0, -math.inf)
         silence_WMA1 = self.silence[None, :, None, None].expand(*scores_WMAL.shape[:3], 1)
         weights_WMAL = torch.cat([scores_WMAL, silence_WMA1], dim=3).softmax(3)[..., :-1]
         heard_WAH = (weights_WMAL @ value_WMLH.float()).transpose(1, 2).flatten(2) @ self.mix
@@ -90,22 +97,20 @@ class AttentionNetwork(Network):
         ages_WQL = (questions.times_WQ[..., None] - times_WL[:, None]).float()
         ages_WQL = ages_WQL.masked_fill(questions.is_timeless_WQ[..., None], math.inf)
         ranks_WQL = questions.seen_WQ[..., None] - 1 - places_L
-        to_questions = self._measure(ages_WQL, ranks_WQL)
         for number, block in enumerate(self.blocks, start=1):
-            asked_WQH = block(asking_WQH, read_WLH, to_questions, ranks_WQL >= 0)
+            asked_WQH = block(asking_WQH, read_WLH, self._recency(ages_WQL), ranks_WQL)
             if number < len(self.blocks):
-                ranks_LL = places_L[:, None] - places_L
-                ages_WLL = (times_WL[:, :, None] - times_WL[:, None]).float()
-                ranks_WLL = ranks_LL.expand_as(ages_WLL)
-                among = self._measure(ages_WLL, ranks_WLL)
-                read_WLH = block(read_WLH, read_WLH, among, ranks_WLL >= 0)
+                recency_WLL = self._recency((times_WL[:, :, None] - times_WL[:, None]).float())
+                ranks_1LL = (places_L[:, None] - places_L)[None]
+                read_WLH = block(read_WLH, read_WLH, recency_WLL, ranks_1LL)
             asking_WQH = asked_WQH
         return asking_WQH
 
-    def _measure(self, ages_WAL: Tensor, ranks_WAL: Tensor) -> Tensor:
-        """Return the facts of each distance, in time and in place: (W, A, L, S)."""
-        near = torch.log1p(ranks_WAL.clamp(min=0).float())[..., None]
-        return torch.cat([fade(ages_WAL.clamp(min=0), self.scales), -near], dim=3)
+    def _recency(self, ages: Tensor) -> Tensor:
+        """Return 1 for just now, falling with the logarithm, 0 from the longest scale on."""
+        shortest, longest = self.scales.min(), self.scales.max()
+        grown = torch.log1p(ages.clamp(min=0).minimum(longest) / shortest)
+        return 1 - grown / torch.log1p(longest / shortest)
 
     def penalty(self) -> Tensor:
         """Return Σ |w|²; the silent places' scores are free."""

@@ -1,7 +1,7 @@
 """Questions put to a sequence: which ratings each may read, cut into windows of bounded length.
 
 Dimension letters: W windows, L places of a window, Q questions put to a window, B questions that
-somebody asked for, F scales of time, G = F + 1 levels.
+somebody asked for, F scales of time, G = F + 2 levels.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,21 @@ class Questions:
     seen_WQ: Tensor
     times_WQ: Tensor
     is_timeless_WQ: Tensor
-    levels_WQG: Tensor
+    level_WQ: Tensor
+    fading_WQF: Tensor
     asked_B: Tensor
+
+    def levels(self) -> Tensor:
+        """Return all levels, as `components.models.sequence.Reading` orders them: (W, Q, G)."""
+        is_timeless_WQ1, level_WQ1 = self.is_timeless_WQ[..., None], self.level_WQ[..., None]
+        return torch.cat(
+            [
+                level_WQ1 * is_timeless_WQ1,
+                level_WQ1 * ~is_timeless_WQ1,
+                self.fading_WQF * ~is_timeless_WQ1,
+            ],
+            dim=2,
+        )
 
     def forget(self, struck_WQ: Tensor) -> "Questions":
         """Return the same with some questions asked for somebody of whom nothing is known."""
@@ -39,7 +52,8 @@ class Questions:
             self.seen_WQ * ~struck_WQ,
             self.times_WQ,
             self.is_timeless_WQ | struck_WQ,
-            self.levels_WQG * ~struck_WQ[..., None],
+            self.level_WQ * ~struck_WQ,
+            self.fading_WQF,
             self.asked_B,
         )
 
@@ -72,14 +86,13 @@ def ask_in_order(
         moved_WQ = is_timeless_WQ & (seen_WQ > 0)
         seen_WQ = torch.where(moved_WQ, earlier_WQ, seen_WQ)
         pasts_WQ = torch.where(moved_WQ, firsts_W[:, None] + earlier_WQ, pasts_WQ)
-    level_WQ = timeline.level(user_starts_W1, pasts_WQ)
-    fading_WQF = timeline.fading_NF[rows_WQ] * ~is_timeless_WQ[..., None]
     return Questions(
         *_cut(firsts_W, ends_W - 1),
         seen_WQ,
         timeline.times_N[rows_WQ],
         is_timeless_WQ,
-        torch.cat([level_WQ[..., None], fading_WQF], dim=2),
+        timeline.level(user_starts_W1, pasts_WQ),
+        timeline.fading_NF[rows_WQ],
         counts_WQ.flatten().nonzero()[:, 0],
     )
 
@@ -119,13 +132,13 @@ def _ask_each(
 ) -> Questions:
     """Ask one question of each stretch of ratings, of which the latest are read."""
     firsts_W = torch.maximum(starts_W, ends_W - length)
-    level_W1 = timeline.level(starts_W, ends_W)[:, None]
     return Questions(
         *_cut(firsts_W, ends_W),
         (ends_W - firsts_W)[:, None],
         times_W[:, None],
         is_timeless_W[:, None],
-        torch.cat([level_W1, fading_WF], dim=1)[:, None],
+        timeline.level(starts_W, ends_W)[:, None],
+        fading_WF[:, None],
         asked_B,
     )
 

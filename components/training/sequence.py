@@ -85,9 +85,7 @@ class SequenceLearner(nn.Module):
         base_I = fit_biases(book, interactions.items, options.bias_prior)[1]
         self._base_I = torch.from_numpy(base_I).to(device)
         residuals_N = book.ratings_N - np.float32(self._mean) - base_I[book.items_N]
-        self._timeline = Timeline.of(
-            book, residuals_N, options.bias_prior, options.scales, str(device)
-        )
+        self._timeline = Timeline.of(book, residuals_N, options, str(device))
         self._rated_I = interactions.by_item.offsets.diff() > 0
         self._starts_W, self._ends_W = cut_windows(self._timeline, options.length)
         factors, columns = options.factors, options.factors + 1
@@ -96,11 +94,25 @@ class SequenceLearner(nn.Module):
         self.new_item = nn.Parameter(torch.zeros(columns))
         self.image = nn.Parameter(torch.zeros(looks_IK.shape[1], columns))
         self.taste = nn.Parameter(torch.eye(factors))
-        self.levels = nn.Parameter(torch.eye(len(options.scales) + 1)[0])
+        self.levels = nn.Parameter(self._fit_levels())
         self.out = nn.Parameter(torch.zeros(options.width, columns))
         self.out_bias = nn.Parameter(torch.zeros(columns))
         self.network = make_network(2 * factors + 2, options, generator)
         self.to(device)
+
+    def _fit_levels(self) -> Tensor:
+        """Return what each level counts to begin with: (G,).
+
+        By least squares of the learnt ratings on what was known in their second, for a few hundred
+        steps would not carry them there; 1 for who asks regardless of time.
+        """
+        timeline = self._timeline
+        plain_N = timeline.level(timeline.own_starts_N, timeline.pasts_N)
+        known_NG = torch.cat([plain_N[:, None], timeline.fading_NF], dim=1).double().cpu()
+        prior_GG = self._options.bias_prior * torch.eye(known_NG.shape[1], dtype=torch.float64)
+        moments_G = known_NG.T @ timeline.residuals_N.double().cpu()
+        solved_G = torch.linalg.solve(known_NG.T @ known_NG + prior_GG, moments_G)
+        return torch.cat([torch.ones(1), solved_G.float()])
 
     def batches(self, generator: Generator) -> Iterator[Rows]:
         """Yield all learnt rows, windows shuffled."""
@@ -128,8 +140,7 @@ class SequenceLearner(nn.Module):
         else:
             questions = ask_for(self._timeline, rows, self._options.length)
         users_BC = self._user_sides(questions, generator)
-        new_B = ~self._rated_I[rows.items_B] | self._strike(rows.items_B.shape, generator)
-        items_BC = self._item_sides(rows.items_B, new_B)
+        items_BC = self._item_sides(rows.items_B, generator)
         dots_B = (users_BC[:, :-1] * items_BC[:, :-1]).sum(1)
         return self._mean + users_BC[:, -1] + items_BC[:, -1] + dots_B
 
@@ -140,29 +151,30 @@ class SequenceLearner(nn.Module):
         shape = (len(starts_W), int((ends_W - starts_W).max()))
         draws = draw_earlier(generator, self._options.timeless_share, shape, starts_W.device)
         questions = ask_in_order(self._timeline, starts_W, ends_W, length, draws)
-        return questions.forget(self._strike(shape, generator))
+        return questions.forget(self._strike(self._options.user_dropout, shape, generator))
 
-    def _strike(self, shape: Sequence[int], generator: Generator | None) -> Tensor:
+    def _strike(self, share: float, shape: Sequence[int], generator: Generator | None) -> Tensor:
         device, rows = self._looks_IK.device, math.prod(shape)
         if generator is None:
             return torch.zeros(tuple(shape), dtype=torch.bool, device=device)
-        return draw(generator, self._options.id_dropout, rows, device).view(tuple(shape))
+        return draw(generator, share, rows, device).view(tuple(shape))
 
     def _user_sides(self, questions: Questions, generator: Generator | None) -> Tensor:
         """Return the sides (B, C) of those for whom questions are asked."""
         items_WL = self._interactions.items_N[questions.places_WL]
-        new_WL = ~self._rated_I[items_WL] | self._strike(items_WL.shape, generator)
-        vectors_WLD = self._item_sides(items_WL.flatten(), new_WL.flatten())[:, :-1]
+        vectors_WLD = self._item_sides(items_WL.flatten(), generator)[:, :-1]
         vectors_WLD = vectors_WLD.view(*items_WL.shape, -1)
         facts_WLT = self._state_facts(vectors_WLD, questions)
         states_WQH = self.network(facts_WLT, questions, self._timeline)
         sides_WQC = states_WQH @ self.out + self.out_bias
         tastes_WQD = self._sum_tastes(vectors_WLD, questions) @ self.taste
-        linear_WQ = questions.levels_WQG @ self.levels
+        linear_WQ = questions.levels() @ self.levels
         added_WQC = torch.cat([tastes_WQD, linear_WQ[..., None]], dim=2)
         return gather((sides_WQC + added_WQC).flatten(0, 1), questions.asked_B)
 
-    def _item_sides(self, items_B: Tensor, new_B: Tensor) -> Tensor:
+    def _item_sides(self, items_B: Tensor, generator: Generator | None) -> Tensor:
+        struck_B = self._strike(self._options.id_dropout, items_B.shape, generator)
+        new_B = ~self._rated_I[items_B] | struck_B
         ids_BC = torch.where(new_B[:, None], self.new_item, gather(self.item, items_B))
         return ids_BC + gather(self._looks_IK @ self.image, items_B)
 
@@ -182,7 +194,7 @@ class SequenceLearner(nn.Module):
         plain_WLD = _running((vectors_WLD * rated_WL1).float())
         seen_WQ1 = questions.seen_WQ[..., None]
         seen_WQD = seen_WQ1.expand(-1, -1, vectors_WLD.shape[2])
-        level_WQ1 = questions.levels_WQG[..., :1]
+        level_WQ1 = questions.level_WQ[..., None]
         summed_WQD = summed_WLD.gather(1, seen_WQD) - level_WQ1 * plain_WLD.gather(1, seen_WQD)
         return summed_WQD / (seen_WQ1 + 1).float().sqrt()
 
@@ -216,7 +228,8 @@ class SequenceLearner(nn.Module):
         }  # fmt: skip
         weights = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
         weights["mean"] = np.array([self._mean], np.float32)
-        weights["level_prior"] = np.array([options.bias_prior], np.float32)
+        priors = [options.bias_prior, options.fading_prior]
+        weights["level_priors"] = np.array(priors, np.float32)
         weights["scales"] = np.array(options.scales, np.float32)
         weights["length"] = np.array([options.length], np.float32)
         return {**weights, **self.network.export()}

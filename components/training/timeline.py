@@ -3,7 +3,7 @@
 A rating may only be predicted from those that were given in an earlier second: ratings of the same
 user and second do not see one another, nor themselves.
 
-Dimension letters as in `components.training.tensors`, and F scales of time, G = F + 1 levels.
+Dimension letters as in `components.training.tensors`, and F scales of time.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from components.family_params import Sequential
 from components.models.catalogue import Floats, Ints, UserBook
 
 
@@ -41,11 +42,11 @@ class Timeline:
         cls,
         book: UserBook,
         residuals_N: Floats,
-        prior: float,
-        scales: tuple[float, ...],
+        options: Sequential,
         device: str,
     ) -> "Timeline":
         """Work out everything that does not change while a family learns."""
+        prior = options.bias_prior
         starts_U, ends_U = book.offsets[:-1], book.offsets[1:]
         own_starts_N = np.repeat(starts_U, ends_U - starts_U)
         sums_N1 = np.concatenate([[0], np.cumsum(residuals_N, dtype=np.float64)])
@@ -53,7 +54,7 @@ class Timeline:
         before_N = (sums_N1[:-1] - sums_N1[own_starts_N]) / (places_N - own_starts_N + prior)
         gaps_N = np.diff(book.times_N, prepend=0)
         gaps_N[places_N == own_starts_N] = 0
-        fading_NF, pasts_N = fade_levels(book, residuals_N, prior, scales)
+        fading_NF, pasts_N = fade_levels(book, residuals_N, options.fading_prior, options.scales)
 
         def put(values: np.ndarray) -> Tensor:
             return torch.from_numpy(values.copy()).to(device)
@@ -67,7 +68,7 @@ class Timeline:
             put(gaps_N.astype(np.float32)),
             put(residuals_N.astype(np.float32)),
             put(before_N.astype(np.float32)),
-            put(fading_NF.astype(np.float32)),
+            put(fading_NF),
             put(sums_N1),
             prior,
         )
@@ -91,7 +92,8 @@ def fade_levels(
     by_length_U = np.argsort(-counts_U, kind="stable")
     sums_2UF = np.zeros((2, len(counts_U), len(scales_F)))  # of residuals, and of weights
     past_2UF, pasts_U = sums_2UF.copy(), book.offsets[:-1].copy()
-    fading_NF, pasts_N = np.zeros((len(residuals_N), len(scales_F))), np.zeros_like(book.items_N)
+    fading_NF = np.zeros((len(residuals_N), len(scales_F)), np.float32)
+    pasts_N = np.zeros_like(book.items_N)
     for rank in range(int(counts_U.max(initial=0))):
         has_it = int(np.searchsorted(-counts_U[by_length_U], -rank, side="left"))
         users = by_length_U[:has_it]
