@@ -21,6 +21,7 @@ from components.training.inputs import (
     read_vectors,
 )
 from components.training.live_history import Epoch, LiveHistory, Phase
+from components.training.pictures import Pictures
 from components.training.recipe import Recipe
 from components.training.step import checkpoint_folder, make_bundle
 from components.training.threads import limit_threads
@@ -71,14 +72,14 @@ def search_epochs(material: Material, params: Params, hear: HearEpoch) -> Epoch:
     Goes on from a checkpoint where `hear` or a kill ended an earlier search of the same
     parameters; call `forget` when none shall.
     """
-    with limit_threads(len(material.ratings), material.settings):
+    with limit_threads(len(material.ratings), material.settings, params.options):
         return _recipe(material, params, hear).search(material.ratings)[0]
 
 
 def learn(material: Material, params: Params, ratings: pd.DataFrame, epochs: int) -> Bundle:
     """Return the bundle of a family learnt from some of the train rows, for so many epochs."""
     book = UserBook.from_ratings(ratings, material.catalogue)
-    with limit_threads(len(ratings), material.settings):
+    with limit_threads(len(ratings), material.settings, params.options):
         learnt = _recipe(material, params, _ignore).learn("evaluation", book, epochs)
     facts = {"epochs": epochs, "rows": len(ratings)}
     return make_bundle(
@@ -104,6 +105,7 @@ def _recipe(material: Material, params: Params, hear: HearEpoch) -> Recipe:
     recipe = Recipe.of(
         *(params, material.catalogue, material.device),
         *(_folder(material, params), material.workspace.live_history),
+        Pictures.of(material.workspace, material.settings),
     )
     return replace(recipe, live=_Heard(hear))
 

@@ -29,8 +29,8 @@ def material(workspace: Workspace, settings: Settings) -> Material:
 
 @pytest.fixture
 def choose(workspace: Workspace, shrink: Callable[..., Params]) -> Callable[..., Params]:
-    def change(family: str) -> Params:
-        return shrink(load_params(workspace.params), family=family)
+    def change(family: str, **changed: object) -> Params:
+        return shrink(load_params(workspace.params), family=family, **changed)
 
     return change
 
@@ -101,3 +101,15 @@ def test_bundle_says_what_it_was_learnt_from(material: Material, choose, family:
     bundle = learn(material, choose(family), material.ratings, 2)
     assert (bundle.family, bundle.inputs) == (family, material.inputs)
     assert bundle.facts == {"epochs": 2, "rows": len(material.ratings)}
+
+
+def test_family_that_fine_tunes_finds_its_pictures(
+    workspace: Workspace, settings: Settings, give_eyes: Callable[..., None], choose
+):
+    give_eyes(workspace.root)
+    material = read_material(workspace, settings)
+    params = choose("finetuned", warmup_epochs=0, encoder_learning_rate=0.003, images=8)
+    bundle = learn(material, params, material.learnt_from, 2)
+    seen_IE, embedded_IE = bundle.catalogue.embeddings_IE, material.catalogue.embeddings_IE
+    assert seen_IE.shape == embedded_IE.shape
+    assert not np.array_equal(seen_IE, embedded_IE)
