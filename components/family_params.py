@@ -85,14 +85,18 @@ class Hybrid(Schedule, LookOptions):
 
     factors: Count
     bias_prior: Positive
+    user_bias_prior: Positive
     factor_prior: Positive
     history_prior: Positive
     history_bias_prior: Positive
     image_prior: Positive
     image_bias_prior: Positive
-    image_history_prior: Positive
+    category_prior: Positive
+    category_bias_prior: Positive
     id_dropout: BelowOne
     history_dropout: BelowOne
+    session_minutes: Positive
+    session_prior: Positive
 
 
 class Augmentation(Section):

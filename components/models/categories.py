@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.models.catalogue import Bools, Catalogue, Ints
+from components.models.catalogue import Bools, Catalogue, Floats, Ints
 
 SEPARATOR = "|"
 
@@ -65,3 +65,16 @@ class Categories:
         rows = np.repeat(np.arange(len(items_N)), counts_N)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(counts_N) - counts_N, counts_N)
         return rows, self.codes_M[self.offsets[items_N][rows] + within]
+
+    def features(self) -> Floats:
+        """Return (I, C): the categories that each item belongs to, as centred numbers.
+
+        Those of one item share a length of one, and the columns have a mean of zero over the items
+        that belong to any: so zeros stand for an item of which nothing is known.
+        """
+        counts_I = np.diff(self.offsets)
+        features_IC = np.zeros((len(counts_I), len(self.names)))
+        features_IC[self.items_M, self.codes_M] = 1 / np.sqrt(counts_I[self.items_M])
+        if len(self.items_M):
+            features_IC[counts_I > 0] -= features_IC[counts_I > 0].mean(0)
+        return features_IC.astype(np.float32)

@@ -1,11 +1,15 @@
-"""The hybrid: factors, both histories and images; every part may be missing at answer time.
+"""The hybrid: factors, both histories, images and categories; each may be missing when asked.
 
-    rating(u, i) = μ + ⟨ p_u + h(what u rated), q_i + g(who rated i) + W f_i ⟩ + linear terms
+    rating(u, i) = μ + b_i + ⟨ z_u, (v_i, 1) ⟩ + κ λ_u ν_i + κ' ν_u λ_i
 
-Every vector carries its linear term (its bias) as a last column, so one sum makes both.
+    v_i, b_i = q_i + g(who rated i) + W f_i      f_i: looks and categories of i
+    z_u      = the posterior mean of a linear regression of what the user rated on (v, 1), around
+               a prior mean that reads which items were rated, but not how
+    λ_u      = the level of the items that u rated;   λ_i = the level of the users who rated i
+    ν        = p / (n + p), how new somebody or something with n ratings is
 
-Dimension letters as in `components.models`, and K image factors, C = D + 1 columns, R things
-read.
+Dimension letters as in `components.models`, and K image factors, G categories, C = D + 1 columns
+(the last is a linear term), R things read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,21 +18,24 @@ from typing import ClassVar
 
 import numpy as np
 
-from components.models.catalogue import UNKNOWN, Bools, Catalogue, Floats, Ints, UserBook
+from components.models.catalogue import Bools, Catalogue, Floats, History, Ints, UserBook
+from components.models.categories import Categories
 from components.models.protocol import Asker, Side, Weights
+from components.models.ridge import path_of, solve_ridge, stack_priors
+from components.models.session import Session
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Turns a history into a vector: h for a user's ratings, g for an item's.
+    """Turns who rated an item into a vector, g.
 
-    A rated thing j says something by having been rated (`that_RC`) and by how (`how_RC`):
+    A user j says something by having rated (`that_RC`) and by how (`how_RC`):
 
-        h = Σ_j [ (d_j − m) how_j + that_j ] / √(n + softening),    m = Σ_j d_j / (n + prior)
+        g = Σ_j [ (d_j − m) how_j + that_j ] / √(n + softening),    m = Σ_j d_j / (n + prior)
 
     where d_j is the rating's residual against j's own level. Koren (2008), "Factorization meets
-    the neighborhood", eq. 14 and 15, with the reader's own level m taken out. An empty history
-    gives zeros.
+    the neighborhood", eq. 14 and 15, the other way round, with the item's own level m taken out.
+    An empty history gives zeros.
     """
 
     how_RC: Floats
@@ -37,7 +44,7 @@ class Reader:
     softening: float
 
     def read(self, read_N: Ints, residuals_N: Floats) -> tuple[Floats, np.float32]:
-        """Return h (C,) and the level m of one history."""
+        """Return g (C,) and the level m of one history."""
         if not len(read_N):
             return np.zeros(self.how_RC.shape[1], np.float32), np.float32(0)
         weights_2N = np.stack([residuals_N, np.ones_like(residuals_N)])
@@ -49,46 +56,65 @@ class Reader:
 
 
 class Hybrid:
-    """Answers from the weights that `components.training.hybrid` exports, listed there."""
+    """Answers from the weights that `components.training.hybrid` exports, listed there.
+
+    The two last columns of a vector are λ and ν, times κ on the users' side. Salakhutdinov and
+    Mnih (2007), "Probabilistic matrix factorization", with the users integrated out as in Lawrence
+    and Urtasun (2009), "Non-linear matrix factorization with Gaussian processes".
+    """
 
     family: ClassVar[str] = "hybrid"
 
     def __init__(self, weights: Weights, catalogue: Catalogue, users: UserBook) -> None:
         self.mean = float(weights["mean"][0])
         self._weights = weights
-        looks_IK = self._look(catalogue.embeddings_IE, catalogue.has_image_I)
-        softening = float(weights["softening"][0])
-        user_prior, item_prior = (float(value) for value in weights["level_priors"])
-        how_IC = weights["item_how"] + looks_IK @ weights["image_how"]
-        self._read_items = Reader(how_IC, weights["item_that"], user_prior, softening)
-        self._read_users = Reader(weights["user_how"], weights["user_that"], item_prior, softening)
-        self._items = self._fold_known_items(looks_IK, catalogue.has_image_I, users)
+        self._softening, self._level_prior = (float(w) for w in weights["constants"])
+        bias_prior, factor_prior = weights["user_priors"].astype(np.float64)
+        self._priors_C = stack_priors(bias_prior, factor_prior, weights["item"].shape[1] - 1)
+        self._session = Session(*(float(w) for w in weights["session"]))
+        self._items = self._fold_known_items(catalogue, users)
 
     def fold_users(self, users: Sequence[Asker]) -> Side:
-        """Return p_u + h and its linear terms; an unknown user has a learnt prior for p_u."""
-        weights = self._weights
-        rows_BC = np.empty((len(users), self._read_items.how_RC.shape[1]), np.float32)
-        paths = []
+        """Return z_u with λ_u and ν_u; a user known from training is one like all others."""
+        vectors_BE = np.empty((len(users), self._items.vectors_BD.shape[1]), np.float32)
+        bias_B = np.empty(len(users), np.float32)
         for row, asker in enumerate(users):
-            user, history = asker.user, asker.history
-            base_N = self.mean + weights["item_base"][history.items_N]
-            read_C, level = self._read_items.read(history.items_N, history.ratings_N - base_N)
-            known = user != UNKNOWN
-            rows_BC[row] = read_C + (weights["user"][user] if known else weights["new_user"])
-            rows_BC[row, -1] += weights["user_levels"][0 if known else 1] * level
-            paths.append("factors" if known else "history" if len(history) else "prior")
-        return _side(rows_BC, paths)
+            vectors_BE[row], bias_B[row] = self._fold(asker.history, asker.now)
+        return Side(bias_B, vectors_BE, tuple(map(path_of, users)))
 
     def fold_items(self, embeddings_BE: Floats) -> Side:
         """Return the prior of a new item plus what its images say."""
         has_image_B = np.any(embeddings_BE != 0, axis=1)
         looks_BK = self._look(embeddings_BE, has_image_B)
         rows_BC = self._weights["new_item"] + looks_BK @ self._weights["image"]
-        return _side(rows_BC, _item_paths(np.zeros(len(rows_BC), bool), has_image_B))
+        count = len(rows_BC)
+        paths = _item_paths(np.zeros(count, bool), has_image_B)
+        return _item_side(rows_BC, np.zeros(count), np.ones(count), paths)
 
     def known_items(self) -> Side:
-        """Return every item's side: q_i + g(who rated it) + W f_i, or the prior for q_i."""
+        """Return every item's side."""
         return self._items
+
+    def _fold(self, history: History, now: int | None) -> tuple[Floats, np.floating]:
+        weights, count = self._weights, len(history)
+        newness = self._level_prior / (count + self._level_prior)
+        level = weights["item_base"][history.items_N].sum() / (count + self._level_prior)
+        solved_C = weights["new_user"].astype(np.float64)
+        linked = np.array([level, newness]) * weights["links"]
+        if count:
+            that_C = weights["item_that"][history.items_N].sum(0, dtype=np.float64)
+            solved_C = solved_C + that_C / np.sqrt(count + self._softening)
+            x_NE = self._items.vectors_BD[history.items_N]
+            residuals_N = history.ratings_N - self.mean - self._items.bias_B[history.items_N]
+            residuals_N = (
+                residuals_N - x_NE @ np.concatenate([solved_C[:-1], linked]) - solved_C[-1]
+            )
+            found_C = solve_ridge(x_NE[:, :-2], residuals_N, self._priors_C)
+            solved_C = solved_C + found_C
+            solved_C[-1] += self._session.read(
+                history.times_N, residuals_N - x_NE[:, :-2] @ found_C[:-1] - found_C[-1], now
+            )
+        return np.concatenate([solved_C[:-1], linked]).astype(np.float32), solved_C[-1]
 
     def _look(self, embeddings_BE: Floats, has_image_B: Bools) -> Floats:
         weights = self._weights
@@ -96,16 +122,27 @@ class Hybrid:
             embeddings_BE, has_image_B, weights["image_mean"], weights["image_projection"]
         )
 
-    def _fold_known_items(self, looks_IK: Floats, has_image_I: Bools, users: UserBook) -> Side:
+    def _fold_known_items(self, catalogue: Catalogue, users: UserBook) -> Side:
         weights = self._weights
-        rated_I = np.bincount(users.items_N, minlength=len(looks_IK)) > 0
-        rows_IC = np.where(rated_I[:, None], weights["item"], weights["new_item"])
+        looks_IK = self._look(catalogue.embeddings_IE, catalogue.has_image_I)
+        counts_I = np.bincount(users.items_N, minlength=len(catalogue))
+        rows_IC = np.where((counts_I > 0)[:, None], weights["item"], weights["new_item"])
         rows_IC = rows_IC + looks_IK @ weights["image"]
+        rows_IC = rows_IC + Categories.of(catalogue).features() @ weights["category"]
+        levels_I = np.zeros(len(catalogue))
+        reader = Reader(
+            weights["user_how"], weights["user_that"], self._level_prior, self._softening
+        )
         for item, readers_N, residuals_N in _by_item(users, self.mean, weights["user_base"]):
-            read_C, level = self._read_users.read(readers_N, residuals_N)
+            read_C, level = reader.read(readers_N, residuals_N)
             rows_IC[item] += read_C
             rows_IC[item, -1] += weights["item_levels"][0] * level
-        return _side(rows_IC, _item_paths(rated_I, has_image_I))
+            levels_I[item] = weights["user_base"][readers_N].sum() / (
+                len(readers_N) + self._level_prior
+            )
+        newness_I = self._level_prior / (counts_I + self._level_prior)
+        paths = _item_paths(counts_I > 0, catalogue.has_image_I)
+        return _item_side(rows_IC, levels_I, newness_I, paths)
 
 
 def project_looks(
@@ -127,9 +164,12 @@ def _by_item(users: UserBook, mean: float, base_U: Floats) -> Iterator[tuple[int
         yield item, user_N[start:end], residuals_N[start:end]
 
 
-def _side(rows_BC: Floats, paths: list[str]) -> Side:
-    rows_BC = rows_BC.astype(np.float32)
-    return Side(rows_BC[:, -1].copy(), rows_BC[:, :-1].copy(), tuple(paths))
+def _item_side(
+    rows_BC: Floats, levels_B: np.ndarray, newness_B: np.ndarray, paths: list[str]
+) -> Side:
+    # The user's level meets the item's newness, and the user's newness the item's level.
+    vectors_BE = np.column_stack([rows_BC[:, :-1], newness_B, levels_B]).astype(np.float32)
+    return Side(rows_BC[:, -1].astype(np.float32), vectors_BE, tuple(paths))
 
 
 def _item_paths(rated_B: Bools, has_image_B: Bools) -> list[str]:

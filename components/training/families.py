@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from components.family_params import LookOptions, Section
 from components.models.catalogue import Catalogue, Floats, UserBook
+from components.models.categories import Categories
 from components.models.hybrid import project_looks
 from components.models.protocol import Weights
 from components.training.attention import AttentionNetwork
@@ -57,6 +58,11 @@ class Setting:
         looks_IK = _look(self.catalogue, self.statistics)
         return torch.from_numpy(looks_IK).to(self.interactions.ratings_N.device)
 
+    def categories(self) -> Tensor:
+        """Return which categories the items have, centred (I, G)."""
+        features_IG = Categories.of(self.catalogue).features()
+        return torch.from_numpy(features_IG).to(self.interactions.ratings_N.device)
+
 
 FITTERS: dict[str, Callable[[Ground], Weights]] = {
     "mean": lambda g: fit_mean(g.book, g.catalogue, g.options),
@@ -100,7 +106,9 @@ def _read_sequences(setting: Setting, network: type[GruNetwork | AttentionNetwor
 LEARNERS: dict[str, Callable[[Setting], Learner]] = {
     "mf": lambda s: MatrixFactorizationLearner(s.book, s.interactions, s.options, s.generator),
     "svdpp": lambda s: SvdPlusPlusLearner(s.book, s.interactions, s.options, s.generator),
-    "hybrid": lambda s: HybridLearner(s.book, s.interactions, s.looks(), s.options, s.generator),
+    "hybrid": lambda s: HybridLearner(
+        s.book, s.interactions, s.looks(), s.categories(), s.options, s.generator
+    ),
     "gru": lambda s: _read_sequences(s, GruNetwork),
     "sasrec": lambda s: _read_sequences(s, AttentionNetwork),
     "finetuned": _fine_tune,

@@ -1,8 +1,7 @@
-"""The hybrid while it learns: factors, both histories and images under normal priors.
+"""The hybrid while it learns: what it exports is answered from by `components.models.hybrid`.
 
-What it exports is answered from by `components.models.hybrid`, where the formula stands. A row
-that is learnt from is left out of both histories that predict it: so a learnt row looks like one
-that will be asked for, whose rating no history holds.
+A row that is learnt from is left out of both histories that predict it: so a learnt row looks like
+one that will be asked for, whose rating no history holds.
 
 Dimension letters as in `components.training.tensors`, and C = D + 1: the last column of every
 table is a linear term.
@@ -18,8 +17,10 @@ from torch import Generator, Tensor, nn
 from components.family_params import Hybrid
 from components.models.catalogue import UNKNOWN, UserBook
 from components.models.protocol import Weights
+from components.models.ridge import stack_priors
 from components.training.ladder import fit_biases, mean_rating
-from components.training.learner import Rows, draw, shuffle
+from components.training.learner import Rows, draw
+from components.training.posterior import fit_without_own, solve_each
 from components.training.tensors import Groups, Interactions, gather, sum_read
 
 _START_SPREAD = 0.05
@@ -53,58 +54,23 @@ class Histories:
         return sum_read(table_RC, self.read_N, self.owner, self.reader, self.owners_N, weights_N)
 
 
-class HistoryReader(nn.Module):
-    """Σ_j [ (d_j − m) how_j + that_j ] / √(n + softening) over a history without the own row."""
+@dataclass(frozen=True)
+class ItemSide:
+    """The items' side of B rows: x (B, C) with a last column of ones, b, λ and ν."""
 
-    def __init__(self, readable: int, columns: int, prior: float, generator: Generator) -> None:
-        super().__init__()
-        self.how = nn.Parameter(torch.randn(readable, columns, generator=generator) * _START_SPREAD)
-        self.that = nn.Parameter(
-            torch.randn(readable, columns, generator=generator) * _START_SPREAD
-        )
-        self.prior = prior
-
-    def read(
-        self,
-        histories: Histories,
-        how_RC: Tensor,
-        owners_B: Tensor,
-        read_B: Tensor,
-        own_B: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return h (B, C) and the level m (B,) of the owners' histories, less the row's own."""
-        summed_G3C = torch.cat(
-            [
-                histories.sum(how_RC, weighted=True),
-                histories.sum(torch.cat([how_RC, self.that], dim=1), weighted=False),
-            ],
-            dim=1,
-        )
-        by_how, how, that = gather(summed_G3C, owners_B).chunk(3, dim=1)
-        count_B, sum_B = histories.counts_G[owners_B], histories.sums_G[owners_B]
-        if own_B is not None:
-            own_how, own_that = gather(torch.cat([how_RC, self.that], dim=1), read_B).chunk(2, 1)
-            residual_B = histories.residuals_N[own_B]
-            by_how = by_how - residual_B[:, None] * own_how
-            how, that = how - own_how, that - own_that
-            count_B, sum_B = count_B - 1, sum_B - residual_B
-        level_B = sum_B / (count_B + self.prior)
-        summed_BC = by_how - level_B[:, None] * how + that
-        # Taking the own row out leaves rounding errors where nothing should be left.
-        read_BC = summed_BC * (count_B > 0)[:, None] / (count_B + _SOFTENING).sqrt()[:, None]
-        return read_BC, level_B * (count_B > 0)
-
-    def penalty(self) -> Tensor:
-        """Return the sums of squares of factors and of linear terms."""
-        return _squares(self.how) + _squares(self.that)
+    x_BC: Tensor
+    bias_B: Tensor
+    level_B: Tensor
+    newness_B: Tensor
 
 
 class HybridLearner(nn.Module):
     """MAP estimate with a normal prior for each block of parameters (families.hybrid.*_prior).
 
-    ID dropout strikes a row's user or item: the learnt prior of unknown ones takes its place. A
-    struck item loses its history too, for an item that nobody rated has none; a struck user loses
-    it in half of the cases, for the endpoint meets new users with and without one.
+    A user is solved for from the other rows of the history, so the loss is the error of leaving
+    one out. ID dropout strikes a row's item: the learnt prior of unknown ones takes its place, and
+    it loses who rated it, for an item that nobody rated has none. History dropout strikes what a
+    row's user rated.
     """
 
     def __init__(
@@ -112,109 +78,187 @@ class HybridLearner(nn.Module):
         book: UserBook,
         interactions: Interactions,
         looks_IK: Tensor,
+        categories_IG: Tensor,
         options: Hybrid,
         generator: Generator,
     ) -> None:
         super().__init__()
         self._options, self._mean = options, float(mean_rating(book))
         self._interactions = interactions
-        self._looks_IK = looks_IK
         device = looks_IK.device
+        self._looks_IK, self._categories_IG = looks_IK, categories_IG.to(device)
         bias_U, bias_I = fit_biases(book, interactions.items, options.bias_prior)
         self._base_U = torch.from_numpy(bias_U).to(device)
         self._base_I = torch.from_numpy(bias_I).to(device)
-        self._rated_I = interactions.by_item.offsets.diff() > 0
-        self._of_users, self._of_items = self._histories(interactions)
-        users, items, columns = interactions.users, interactions.items, options.factors + 1
-        self.user = nn.Parameter(_start(users, columns, generator))
-        self.item = nn.Parameter(_start(items, columns, generator))
-        self.new_user = nn.Parameter(torch.zeros(columns))
-        self.new_item = nn.Parameter(torch.zeros(columns))
-        self.reads_items = HistoryReader(items, columns, options.bias_prior, generator)
-        self.reads_users = HistoryReader(users, columns, options.bias_prior, generator)
-        self.image = nn.Parameter(torch.zeros(looks_IK.shape[1], columns))
-        self.image_how = nn.Parameter(torch.zeros(looks_IK.shape[1], columns))
-        self.user_levels = nn.Parameter(torch.tensor([0.0, 1.0]))  # of known and of new users
-        self.item_levels = nn.Parameter(torch.zeros(1))
+        users_N, items_N = interactions.users_N, interactions.items_N
+        self._of_items = Histories.of(
+            interactions.by_item,
+            interactions.by_user,
+            items_N,
+            users_N,
+            interactions.ratings_N - self._mean - self._base_U[users_N],
+        )
+        self._counts_U = interactions.by_user.offsets.diff()
+        self._levels_U = interactions.by_user.sum(self._base_I[items_N][:, None])[:, 0]
+        self._levels_I = interactions.by_item.sum(self._base_U[users_N][:, None])[:, 0]
+        self._start(interactions, options.factors + 1, generator)
+        priors = stack_priors(options.user_bias_prior, options.factor_prior, options.factors)
+        self.register_buffer("_priors_C", torch.from_numpy(priors).float(), persistent=False)
         self.to(device)
 
-    def _histories(self, interactions: Interactions) -> tuple[Histories, Histories]:
-        users_N, items_N = interactions.users_N, interactions.items_N
-        centred_N = interactions.ratings_N - self._mean
-        by_user, by_item = interactions.by_user, interactions.by_item
-        of_users = Histories.of(
-            by_user, by_item, users_N, items_N, centred_N - self._base_I[items_N]
-        )
-        of_items = Histories.of(
-            by_item, by_user, items_N, users_N, centred_N - self._base_U[users_N]
-        )
-        return of_users, of_items
+    def _start(self, interactions: Interactions, columns: int, generator: Generator) -> None:
+        def drawn(rows: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(rows, columns, generator=generator) * _START_SPREAD)
+
+        def zeros(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.zeros(*shape))
+
+        self.item, self.that = drawn(interactions.items), drawn(interactions.items)
+        self.user_how, self.user_that = drawn(interactions.users), drawn(interactions.users)
+        self.item.data[:, -1] = 0
+        self.new_user, self.new_item = zeros(columns), zeros(columns)
+        self.image = zeros(self._looks_IK.shape[1], columns)
+        self.category = zeros(self._categories_IG.shape[1], columns)
+        self.item_levels, self.links = zeros(1), zeros(2)
 
     def batches(self, generator: Generator) -> Iterator[Rows]:
-        """Yield all rows, shuffled."""
-        return shuffle(self._interactions, self._options.batches, generator)
+        """Yield all rows of some users at a time, in random order of users."""
+        users_U = torch.randperm(len(self._counts_U), generator=generator)
+        for users_B in users_U.to(self._counts_U.device).chunk(self._options.batches):
+            yield self._rows_of(users_B)
+
+    def _rows_of(self, users_B: Tensor) -> Rows:
+        given = self._interactions
+        counts_B = self._counts_U[users_B]
+        own_B = given.by_user.rows_N[_ranges(given.by_user.offsets[users_B], counts_B)]
+        return Rows(given.users_N[own_B], given.items_N[own_B], own_B)
 
     def rate(self, rows: Rows, generator: Generator | None) -> Tensor:
-        """Return B ratings; with a generator, some users and items are struck as unknown."""
-        new_user_B, no_history_B, new_item_B = self._strike(rows, generator)
-        users_B = rows.users_B.clamp(min=0)
-        user_BC = self._user_side(users_B, rows, new_user_B, no_history_B)
-        item_BC = self._item_side(users_B, rows, new_item_B)
-        dots_B = (user_BC[:, :-1] * item_BC[:, :-1]).sum(1)
-        return self._mean + user_BC[:, -1] + item_BC[:, -1] + dots_B
+        """Return B ratings; with a generator, some items and some histories are struck."""
+        if rows.own_B is None:
+            return self._rate_asked(rows)
+        users_P, place_B = torch.unique(rows.users_B, return_inverse=True)
+        whole = self._rows_of(users_P)
+        rated_N = self._rate_learnt(whole, self._counts_U[users_P], generator)
+        if whole.own_B is None or len(rated_N) == len(rows.own_B) == 0:
+            return rated_N
+        # Where each asked row stands among all rows of its user.
+        starts_P = self._counts_U[users_P].cumsum(0) - self._counts_U[users_P]
+        first_B = self._interactions.by_user.offsets[rows.users_B]
+        return gather(rated_N[:, None], starts_P[place_B] + rows.own_B - first_B)[:, 0]
 
-    def _strike(self, rows: Rows, generator: Generator | None) -> tuple[Tensor, Tensor, Tensor]:
-        new_user_B = rows.users_B == UNKNOWN
-        new_item_B = ~self._rated_I[rows.items_B]
-        if generator is None:
-            return new_user_B, new_user_B, new_item_B
-        share, count, device = self._options.id_dropout, len(rows.users_B), new_user_B.device
-        struck_B = draw(generator, share, count, device)
-        no_history_B = struck_B & draw(generator, self._options.history_dropout, count, device)
-        return struck_B, no_history_B, draw(generator, share, count, device)
+    def _rate_learnt(self, rows: Rows, lengths_P: Tensor, generator: Generator | None) -> Tensor:
+        """Return the ratings of all rows of some users, each left out of what predicts it."""
+        count, device = len(rows.users_B), rows.users_B.device
+        new_B = torch.zeros(count, dtype=torch.bool, device=device)
+        silent_B = self._counts_U[rows.users_B] <= 1
+        if generator is not None:
+            new_B = draw(generator, self._options.id_dropout, count, device)
+            silent_B = silent_B | draw(generator, self._options.history_dropout, count, device)
+        items = self._item_side(rows, new_B)
+        prior_B = self._rate_by_prior(rows, items, silent_B, own=1)
+        residuals_B = self._interactions.ratings_N[rows.own_B] - prior_B.float()
+        learnt_B = fit_without_own(items.x_BC, residuals_B, lengths_P, self._priors_C)
+        return prior_B + learnt_B * ~silent_B
 
-    def _user_side(
-        self, users_B: Tensor, rows: Rows, new_B: Tensor, no_history_B: Tensor
-    ) -> Tensor:
-        how_IC = self.reads_items.how + self._looks_IK @ self.image_how
-        read_BC, level_B = self.reads_items.read(
-            self._of_users, how_IC, users_B, rows.items_B, rows.own_B
+    def _rate_asked(self, rows: Rows) -> Tensor:
+        """Return the ratings of rows that were not learnt, from whole histories."""
+        users_P, place_B = torch.unique(rows.users_B.clamp(min=0), return_inverse=True)
+        history = self._rows_of(users_P)
+        past = self._item_side(Rows(history.users_B, history.items_B), None)
+        silent_N = torch.zeros_like(history.users_B, dtype=torch.bool)
+        residuals_N = self._interactions.ratings_N[history.own_B] - self._rate_by_prior(
+            history, past, silent_N, own=0
         )
-        level_B = level_B * torch.where(new_B, self.user_levels[1], self.user_levels[0])
-        read_BC = _add_linear(read_BC, level_B)
-        ids_BC = torch.where(new_B[:, None], self.new_user, gather(self.user, users_B))
-        return ids_BC + read_BC * ~no_history_B[:, None]
-
-    def _item_side(self, users_B: Tensor, rows: Rows, new_B: Tensor) -> Tensor:
-        read_BC, level_B = self.reads_users.read(
-            self._of_items, self.reads_users.how, rows.items_B, users_B, rows.own_B
+        solved_PC = solve_each(past.x_BC, residuals_N, self._counts_U[users_P], self._priors_C)
+        items = self._item_side(rows, None)
+        silent_B = rows.users_B == UNKNOWN
+        prior_B = self._rate_by_prior(
+            Rows(rows.users_B.clamp(min=0), rows.items_B), items, silent_B, own=0
         )
-        read_BC = _add_linear(read_BC, level_B * self.item_levels)
-        ids_BC = torch.where(new_B[:, None], self.new_item, gather(self.item, rows.items_B))
-        looks_BC = gather(self._looks_IK @ self.image, rows.items_B)
-        return ids_BC + looks_BC + read_BC * ~new_B[:, None]
+        return prior_B + (gather(solved_PC, place_B) * items.x_BC).sum(1) * ~silent_B
+
+    def _rate_by_prior(self, rows: Rows, items: ItemSide, silent_B: Tensor, own: int) -> Tensor:
+        """Return what is expected before it is known how the user rated.
+
+        With `own` 1, the row itself is not among what the user rated; a silent row has no history.
+        """
+        given, prior = self._interactions, self._options.bias_prior
+        that_UC = sum_read(
+            self.that, given.items_N, given.by_user, given.by_item, given.users_N, None
+        )
+        read_BC = gather(that_UC, rows.users_B)
+        level_B, count_B = self._levels_U[rows.users_B], self._counts_U[rows.users_B] - own
+        if own:
+            read_BC = read_BC - gather(self.that, rows.items_B)
+            level_B = level_B - self._base_I[rows.items_B]
+        count_B = count_B * ~silent_B
+        read_BC = read_BC * ~silent_B[:, None] / (count_B + _SOFTENING).sqrt()[:, None]
+        level_B = level_B * ~silent_B / (count_B + prior)
+        linked_B = self.links[0] * level_B * items.newness_B
+        linked_B = linked_B + self.links[1] * prior / (count_B + prior) * items.level_B
+        expected_B = ((self.new_user + read_BC) * items.x_BC).sum(1)
+        return self._mean + items.bias_B + expected_B + linked_B
+
+    def _item_side(self, rows: Rows, new_B: Tensor | None) -> ItemSide:
+        """Return the side of rows; a given `new_B` strikes items and leaves every own row out."""
+        leave_out, items_B = new_B is not None, rows.items_B
+        read_BC, level_B, count_B, base_B = self._read_raters(rows, leave_out=leave_out)
+        new_B = (count_B <= 0) if new_B is None else new_B | (count_B <= 0)
+        known_BC = gather(self.item, items_B) + read_BC
+        known_BC = _add_linear(known_BC, self.item_levels * level_B)
+        seen_IC = self._looks_IK @ self.image + self._categories_IG @ self.category
+        side_BC = torch.where(new_B[:, None], self.new_item, known_BC) + gather(seen_IC, items_B)
+        prior, count_B = self._options.bias_prior, count_B * ~new_B
+        x_BC = torch.cat([side_BC[:, :-1], torch.ones_like(side_BC[:, :1])], dim=1)
+        return ItemSide(
+            x_BC,
+            side_BC[:, -1],
+            base_B * ~new_B / (count_B + prior),
+            prior / (count_B + prior),
+        )
+
+    def _read_raters(self, rows: Rows, *, leave_out: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return g (B, C), the item's own level m, the number of raters and Σ of their biases."""
+        histories, items_B = self._of_items, rows.items_B
+        both_UC = torch.cat([self.user_how, self.user_that], dim=1)
+        summed_IC = torch.cat(
+            [histories.sum(self.user_how, weighted=True), histories.sum(both_UC, weighted=False)],
+            dim=1,
+        )
+        by_how, how, that = gather(summed_IC, items_B).chunk(3, dim=1)
+        count_B, sum_B = histories.counts_G[items_B], histories.sums_G[items_B]
+        base_B = self._levels_I[items_B]
+        if leave_out:
+            own_how, own_that = gather(both_UC, rows.users_B).chunk(2, 1)
+            residual_B = histories.residuals_N[rows.own_B]
+            by_how = by_how - residual_B[:, None] * own_how
+            how, that = how - own_how, that - own_that
+            count_B, sum_B = count_B - 1, sum_B - residual_B
+            base_B = base_B - self._base_U[rows.users_B]
+        level_B = sum_B / (count_B + self._options.bias_prior)
+        summed_BC = by_how - level_B[:, None] * how + that
+        # Taking the own row out leaves rounding errors where nothing should be left.
+        some_B = count_B > 0
+        read_BC = summed_BC * some_B[:, None] / (count_B + _SOFTENING).sqrt()[:, None]
+        return read_BC, level_B * some_B, count_B, base_B
 
     def penalty(self) -> Tensor:
-        """Return Σ prior × squares, block by block; levels and the means of new ones are free."""
+        """Return Σ prior × squares, block by block; levels and links are free."""
         options = self._options
-        ids = _squares(self.user) + _squares(self.item)
-        histories = self.reads_items.penalty() + self.reads_users.penalty()
-        images = _squares(self.image)
+        histories = _squares(self.that) + _squares(self.user_how) + _squares(self.user_that)
+        of_new = self.new_user[:-1].square().sum() + self.new_item[:-1].square().sum()
         weights = torch.tensor(
             [
                 [options.factor_prior, options.bias_prior],
                 [options.history_prior, options.history_bias_prior],
                 [options.image_prior, options.image_bias_prior],
+                [options.category_prior, options.category_bias_prior],
             ],
-            device=ids.device,
+            device=of_new.device,
         )
-        of_new = self.new_user[:-1].square().sum() + self.new_item[:-1].square().sum()
-        of_how = self.image_how.square().sum()
-        return (
-            (torch.stack([ids, histories, images]) * weights).sum()
-            + options.factor_prior * of_new
-            + options.image_history_prior * of_how
-        )
+        blocks = [_squares(self.item), histories, _squares(self.image), _squares(self.category)]
+        return (torch.stack(blocks) * weights).sum() + options.factor_prior * of_new
 
     def module(self) -> nn.Module:
         """Return itself."""
@@ -222,26 +266,31 @@ class HybridLearner(nn.Module):
 
     def export(self) -> Weights:
         """Return everything that `components.models.hybrid` reads, but for the image statistics."""
+        options = self._options
         tensors = {
-            "user": self.user, "item": self.item,
-            "new_user": self.new_user, "new_item": self.new_item,
-            "item_how": self.reads_items.how, "item_that": self.reads_items.that,
-            "user_how": self.reads_users.how, "user_that": self.reads_users.that,
-            "image": self.image, "image_how": self.image_how,
-            "user_levels": self.user_levels, "item_levels": self.item_levels,
+            "item": self.item, "new_item": self.new_item, "new_user": self.new_user,
+            "item_that": self.that, "user_how": self.user_how, "user_that": self.user_that,
+            "image": self.image, "category": self.category,
+            "item_levels": self.item_levels, "links": self.links,
             "user_base": self._base_U, "item_base": self._base_I,
         }  # fmt: skip
         weights = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
         weights["mean"] = np.array([self._mean], np.float32)
-        weights["softening"] = np.array([_SOFTENING], np.float32)
-        weights["level_priors"] = np.array([self._options.bias_prior] * 2, np.float32)
+        weights["constants"] = np.array([_SOFTENING, options.bias_prior], np.float32)
+        weights["user_priors"] = np.array(
+            [options.user_bias_prior, options.factor_prior], np.float32
+        )
+        seconds = options.session_minutes * 60
+        weights["session"] = np.array([seconds, options.session_prior], np.float32)
         return weights
 
 
-def _start(rows: int, columns: int, generator: Generator) -> Tensor:
-    table_RC = torch.randn(rows, columns, generator=generator) * _START_SPREAD
-    table_RC[:, -1] = 0
-    return table_RC
+def _ranges(starts_B: Tensor, counts_B: Tensor) -> Tensor:
+    """Return start, start + 1, … of each range, one after the other."""
+    total = int(counts_B.sum())
+    before_B = counts_B.cumsum(0) - counts_B
+    offsets_N = torch.repeat_interleave(starts_B - before_B, counts_B, output_size=total)
+    return offsets_N + torch.arange(total, device=starts_B.device)
 
 
 def _squares(table_RC: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 
 from components.models.catalogue import UNKNOWN, Catalogue, UserBook
 from components.models.families import build
-from components.models.protocol import Asker
+from components.models.protocol import Asker, Weights
 from components.params import Params
 from components.paths import Workspace
 from components.training.families import LEARNERS, Setting, fit_statistics
@@ -39,11 +39,14 @@ def make(params: Params, book: UserBook, catalogue: Catalogue) -> tuple[Learner,
     return learner, interactions
 
 
+def weights_of(learner: Learner, params: Params, catalogue: Catalogue) -> Weights:
+    return {**fit_statistics(catalogue, params.options), **learner.export()}
+
+
 def answer(
     learner: Learner, params: Params, book: UserBook, catalogue: Catalogue, pairs: list[tuple]
 ) -> np.ndarray:
-    weights = {**fit_statistics(catalogue, params.options), **learner.export()}
-    model = build("hybrid", weights, catalogue, book)
+    model = build("hybrid", weights_of(learner, params, catalogue), catalogue, book)
     users = model.fold_users([Asker(user, book.history(user)) for user, _ in pairs])
     items = model.known_items().take(np.array([item for _, item in pairs]))
     dots_B = (users.vectors_BD * items.vectors_BD).sum(1)
@@ -64,66 +67,118 @@ def test_answering_side_gives_what_the_trainer_has(
     assert np.ptp(theirs) > 0.1
 
 
-def test_learnt_row_is_predicted_as_if_it_stood_in_no_history(
+def test_rating_of_a_learnt_row_does_not_reach_its_own_prediction(
     choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
 ) -> None:
-    params = choose()
-    learner, interactions = make(params, book, catalogue)
     row = 11
-    user, item = int(interactions.users_N[row]), int(interactions.items_N[row])
-    keep_N = np.arange(len(book.items_N)) != row
-    counts_U = np.diff(book.offsets) - (np.arange(len(book)) == user)
-    without = UserBook(
-        book.user_ids,
-        np.concatenate([[0], np.cumsum(counts_U)]),
-        book.items_N[keep_N],
-        book.ratings_N[keep_N],
-        book.times_N[keep_N],
+    learner, interactions = make(choose(), book, catalogue)
+    rows = Rows(interactions.users_N, interactions.items_N, torch.arange(len(interactions)))
+    before = learner.rate(rows, None).detach()
+    # Only the biases, fitted before, may know of a rating: so it is changed behind their back.
+    interactions.ratings_N[row] += 1
+    of_items = learner.module()._of_items
+    of_items.residuals_N[row] += 1
+    of_items.sums_G[interactions.items_N[row]] += 1
+    after = learner.rate(rows, None).detach()
+    assert float(after[row]) == pytest.approx(float(before[row]), abs=1e-4)
+    of_user = torch.nonzero(interactions.users_N == interactions.users_N[row])[:, 0]
+    others = of_user[of_user != row]
+    assert float((after - before)[others].abs().min()) > 1e-4
+
+
+def test_learnt_rows_are_rated_the_same_alone_and_among_others(
+    choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
+) -> None:
+    learner, interactions = make(choose(), book, catalogue)
+    everything = torch.arange(len(interactions))
+    rows = Rows(interactions.users_N, interactions.items_N, everything)
+    all_of_them = learner.rate(rows, None).detach()
+    some = torch.tensor([31, 4, 17, 4])
+    asked = Rows(interactions.users_N[some], interactions.items_N[some], some)
+    torch.testing.assert_close(learner.rate(asked, None).detach(), all_of_them[some])
+
+
+def test_batches_hold_every_rating_once_and_whole_users(
+    choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
+) -> None:
+    learner, interactions = make(choose(batches=3), book, catalogue)
+    batches = list(learner.batches(torch.Generator().manual_seed(0)))
+    assert len(batches) == 3
+    assert sorted(torch.cat([batch.own_B for batch in batches]).tolist()) == list(
+        range(len(interactions))
     )
-    asked = Rows(torch.tensor([user]), torch.tensor([item]), torch.tensor([row]))
-    learnt = float(learner.rate(asked, None).detach())
-    expected = answer(learner, params, without, catalogue, [(user, item)])[0]
-    assert learnt == pytest.approx(expected, abs=2e-5)
-    whole = answer(learner, params, book, catalogue, [(user, item)])[0]
-    assert abs(whole - expected) > 1e-3
+    users = [set(batch.users_B.tolist()) for batch in batches]
+    assert sum(map(len, users)) == len(set.union(*users)) == len(book)
 
 
 def test_struck_rows_look_like_unknown_users_and_items(
     choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
 ) -> None:
-    params = choose(id_dropout=0.999999, history_dropout=0.999999)
-    learner, interactions = make(params, book, catalogue)
-    unrated = len(catalogue) - 3
-    struck = learner.rate(
-        Rows(interactions.users_N[:1], torch.tensor([unrated])), torch.Generator().manual_seed(0)
+    learner, interactions = make(
+        choose(id_dropout=0.999999, history_dropout=0.999999), book, catalogue
     )
-    unknown = learner.rate(Rows(torch.tensor([UNKNOWN]), torch.tensor([unrated])), None)
+    module = learner.module()
+    module.image.data.zero_()
+    module.category.data.zero_()
+    own = torch.tensor([0])
+    struck = learner.rate(
+        Rows(interactions.users_N[:1], interactions.items_N[:1], own),
+        torch.Generator().manual_seed(0),
+    )
+    unrated = torch.tensor([len(catalogue) - 3])
+    unknown = learner.rate(Rows(torch.tensor([UNKNOWN]), unrated), None)
     torch.testing.assert_close(struck, unknown)
 
 
-def test_new_user_with_a_history_is_not_the_known_one_but_close_to_nobody(
+def test_new_user_with_a_history_is_answered_like_the_known_one(
     choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
 ) -> None:
     learner, _ = make(choose(), book, catalogue)
-    weights = {**fit_statistics(catalogue, choose().options), **learner.export()}
-    model = build("hybrid", weights, catalogue, book)
+    model = build("hybrid", weights_of(learner, choose(), catalogue), catalogue, book)
     side = model.fold_users([Asker(0, book.history(0)), Asker(UNKNOWN, book.history(0))])
-    expected = weights["user"][0, :-1] - weights["new_user"][:-1]
-    np.testing.assert_allclose(side.vectors_BD[0] - side.vectors_BD[1], expected, atol=1e-6)
+    np.testing.assert_array_equal(side.vectors_BD[0], side.vectors_BD[1])
+    assert side.bias_B[0] == side.bias_B[1]
     assert side.paths == ("factors", "history")
+
+
+def test_mood_of_a_session_counts_while_it_lasts(
+    choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
+) -> None:
+    learner, _ = make(choose(session_minutes=10.0, session_prior=1.0), book, catalogue)
+    params = choose(session_minutes=10.0, session_prior=1.0)
+    model = build("hybrid", weights_of(learner, params, catalogue), catalogue, book)
+    history = book.history(0)
+    last = int(history.times_N.max())
+    askers = [Asker(0, history, now) for now in (None, last + 60, last + 10**9)]
+    timeless, minute, years = model.fold_users(askers).bias_B
+    assert minute != pytest.approx(timeless, abs=1e-3)
+    assert years == pytest.approx(timeless, abs=1e-6)
+
+
+def test_categories_move_the_ratings_of_items_that_nobody_rated(
+    choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
+) -> None:
+    learner, _ = make(choose(), book, catalogue)
+    weights = weights_of(learner, choose(), catalogue)
+    with_them = build("hybrid", weights, catalogue, book).known_items().bias_B
+    weights["category"] = np.zeros_like(weights["category"])
+    without = build("hybrid", weights, catalogue, book).known_items().bias_B
+    rated = np.isin(np.arange(len(catalogue)), book.items_N)
+    assert np.abs(with_them - without)[~rated].max() > 1e-3
 
 
 def test_penalty_grows_with_each_block_by_its_own_prior(
     choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
 ) -> None:
-    params = choose(image_prior=7.0, image_history_prior=11.0, factor_prior=3.0, bias_prior=2.0)
-    learner, _ = make(params, book, catalogue)
+    priors = {"image_prior": 7.0, "category_bias_prior": 11.0, "factor_prior": 3.0}
+    learner, _ = make(choose(**priors, bias_prior=2.0, history_prior=13.0), book, catalogue)
     module = learner.module()
     for parameter in module.parameters():
         parameter.data.zero_()
     assert float(learner.penalty().detach()) == 0
     module.image.data[0, 0] = 1
-    module.image_how.data[0, 0] = 1
-    module.user.data[0, 0] = 1
-    module.user.data[0, -1] = 1
-    assert float(learner.penalty().detach()) == pytest.approx(7 + 11 + 3 + 2)
+    module.category.data[0, -1] = 1
+    module.item.data[0, 0] = 1
+    module.item.data[0, -1] = 1
+    module.that.data[0, 0] = 1
+    assert float(learner.penalty().detach()) == pytest.approx(7 + 11 + 3 + 2 + 13)
