@@ -73,6 +73,8 @@ class HybridLearner(nn.Module):
     row's user rated.
     """
 
+    _priors_C: Tensor
+
     def __init__(
         self,
         book: UserBook,
