@@ -115,7 +115,8 @@ def show_split(
         lines = rank_entries(draws, entries, situation, best, evaluate)
         if not lines:
             continue
-        print(f"\n{TITLES[situation]}. Best peer: {best or 'none'}.\n")
+        rated = "" if situation == STATIC else ", which reads train rows only"
+        print(f"\n{TITLES[situation]}. Best peer{rated}: {best or 'none'}.\n")
         print(render_lines(lines, best, seconds, clock))
         if len(draws) > 1:
             print(f"\n{render_draws(draws, lines)}")

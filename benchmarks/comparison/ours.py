@@ -14,6 +14,7 @@ from benchmarks.comparison.dataset import Dataset
 from benchmarks.comparison.draws import Draw
 from components.code import digest_steps
 from components.evaluation.predictions import predict_prequential, predict_static
+from components.files import hash_file
 from components.models.bundle import Bundle
 from components.models.catalogue import Floats, UserBook
 from components.models.predictor import Predictor
@@ -22,6 +23,7 @@ from components.params import Params
 from components.settings import Settings
 from components.training.ladder import shrunk_means
 from components.training.live_history import Epoch
+from components.training.pictures import Pictures
 from components.training.recipe import Recipe
 from components.training.step import make_bundle
 from components.training.threads import limit_threads
@@ -54,7 +56,7 @@ class Ours:
 
     @cached_property
     def _code(self) -> dict[str, str]:
-        return digest_steps(_CODE)
+        return {**digest_steps(_CODE), "here": hash_file(Path(__file__))}
 
     def key(self, family: str, seed: int, draw: Draw) -> dict[str, Any]:
         """Return all that the answer of `fit` follows from."""
@@ -79,7 +81,7 @@ class Ours:
         params, train, predict = self._choose(family, seed), Seconds(), Seconds()
         with (
             tempfile.TemporaryDirectory(prefix="beholder-accuracy-") as scratch,
-            limit_threads(len(draw.train), self.settings),
+            limit_threads(len(draw.train), self.settings, params.options),
         ):
             with train.added():
                 bundle, best = self._learn(params, draw, Path(scratch))
@@ -98,7 +100,9 @@ class Ours:
 
     def _learn(self, params: Params, draw: Draw, scratch: Path) -> tuple[Bundle, Epoch]:
         recipe = Recipe.of(
-            params, self.dataset.catalogue, self.device, scratch / "checkpoints", scratch / "live"
+            *(params, self.dataset.catalogue, self.device),
+            *(scratch / "checkpoints", scratch / "live"),
+            Pictures.of(self.dataset.workspace, self.settings),
         )
         best, _ = recipe.search(draw.train)
         book = UserBook.from_ratings(draw.train, self.dataset.catalogue)
