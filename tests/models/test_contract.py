@@ -151,7 +151,7 @@ def test_catalogue_item_that_nobody_rated_can_be_in_a_history(predictor: Predict
     assert np.isfinite(predictor.score(predictor.fold_user(None, history))).all()
 
 
-@pytest.mark.parametrize("family", ["biases", "content", "mf", "svdpp", "hybrid"])
+@pytest.mark.parametrize("family", ["biases", "content", "mf", "svdpp", "hybrid", "gru", "sasrec"])
 def test_rating_high_moves_what_one_is_shown(learn: Callable[[str], Bundle], family: str) -> None:
     predictor = Predictor(learn(family))
     history = predictor.read_history([("i000", 5.0), ("i001", 5.0)])[0]
@@ -159,7 +159,7 @@ def test_rating_high_moves_what_one_is_shown(learn: Callable[[str], Bundle], fam
     assert liked.mean() > predictor.score(predictor.fold_user(None)).mean()
 
 
-@pytest.mark.parametrize("family", ["content", "hybrid"])
+@pytest.mark.parametrize("family", ["content", "hybrid", "gru", "sasrec"])
 def test_family_that_reads_images_tells_new_ones_apart(
     learn: Callable[[str], Bundle], family: str
 ) -> None:

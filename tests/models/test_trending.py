@@ -63,7 +63,9 @@ def test_equal_trends_are_in_the_models_order_and_then_in_the_catalogues() -> No
     assert order.tolist() == [1, 2, 0, 3]
 
 
-@pytest.mark.parametrize("family", ["rules", "biases", "content", "mf", "svdpp", "hybrid"])
+@pytest.mark.parametrize(
+    "family", ["rules", "biases", "content", "mf", "svdpp", "hybrid", "gru", "sasrec"]
+)
 def test_nobody_gets_what_trends_and_the_models_ratings(
     learn: Callable[[str], Bundle], family: str
 ) -> None:

@@ -220,7 +220,7 @@ def test_no_clock_no_path_of_this_machine_in_what_is_written(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("family", ["mf", "svdpp", "hybrid"])
+@pytest.mark.parametrize("family", ["mf", "svdpp", "hybrid", "gru", "sasrec"])
 def test_gpu_learns_what_the_cpu_learns(
     workspace: Workspace, choose: Choose, settings: Settings, family: str
 ) -> None:
