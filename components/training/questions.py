@@ -10,7 +10,6 @@ import torch
 from torch import Generator, Tensor
 
 from components.models.catalogue import UNKNOWN
-from components.training.learner import Rows
 from components.training.timeline import Timeline
 
 
@@ -97,49 +96,52 @@ def ask_in_order(
     )
 
 
-def ask_for(timeline: Timeline, rows: Rows, length: int) -> Questions:
-    """Ask for rows outside of any batch, each with a window of its own.
+def ask_from_past(timeline: Timeline, own_B: Tensor, length: int) -> Questions:
+    """Ask for learnt rows, each in its second and from the latest that was given before it."""
+    return _ask_each(
+        timeline,
+        timeline.own_starts_N[own_B],
+        timeline.pasts_N[own_B],
+        timeline.times_N[own_B],
+        torch.zeros_like(own_B, dtype=torch.bool),
+        timeline.fading_NF[own_B],
+        length,
+    )
 
-    A learnt row is asked for in its second, from its past; others regardless of time, from all the
-    learnt ratings of the user.
-    """
-    if rows.own_B is not None:
-        starts_B, ends_B = timeline.own_starts_N[rows.own_B], timeline.pasts_N[rows.own_B]
-        is_timeless_B = torch.zeros_like(starts_B, dtype=torch.bool)
-        asked_B = torch.arange(len(starts_B), device=starts_B.device)
-        fading_BF, times_B = timeline.fading_NF[rows.own_B], timeline.times_N[rows.own_B]
-        return _ask_each(
-            timeline, starts_B, ends_B, times_B, is_timeless_B, fading_BF, asked_B, length
-        )
-    users_W, asked_B = torch.unique(rows.users_B, return_inverse=True)
-    known_W = users_W != UNKNOWN
-    starts_W = timeline.starts_U[users_W.clamp(min=0)] * known_W
-    ends_W = timeline.ends_U[users_W.clamp(min=0)] * known_W
-    fading_WF = timeline.fading_NF.new_zeros(len(users_W), timeline.fading_NF.shape[1])
-    times_W, is_timeless_W = torch.zeros_like(starts_W), torch.ones_like(known_W)
-    return _ask_each(timeline, starts_W, ends_W, times_W, is_timeless_W, fading_WF, asked_B, length)
+
+def ask_at_the_end(timeline: Timeline, users_B: Tensor, length: int) -> Questions:
+    """Ask for users, regardless of time, from the latest of all their learnt ratings."""
+    known_B = users_B != UNKNOWN
+    return _ask_each(
+        timeline,
+        timeline.starts_U[users_B.clamp(min=0)] * known_B,
+        timeline.ends_U[users_B.clamp(min=0)] * known_B,
+        torch.zeros_like(users_B),
+        torch.ones_like(known_B),
+        timeline.fading_NF.new_zeros(len(users_B), timeline.fading_NF.shape[1]),
+        length,
+    )
 
 
 def _ask_each(
     timeline: Timeline,
-    starts_W: Tensor,
-    ends_W: Tensor,
-    times_W: Tensor,
-    is_timeless_W: Tensor,
-    fading_WF: Tensor,
-    asked_B: Tensor,
+    starts_B: Tensor,
+    ends_B: Tensor,
+    times_B: Tensor,
+    is_timeless_B: Tensor,
+    fading_BF: Tensor,
     length: int,
 ) -> Questions:
     """Ask one question of each stretch of ratings, of which the latest are read."""
-    firsts_W = torch.maximum(starts_W, ends_W - length)
+    firsts_B = torch.maximum(starts_B, ends_B - length)
     return Questions(
-        *_cut(firsts_W, ends_W),
-        (ends_W - firsts_W)[:, None],
-        times_W[:, None],
-        is_timeless_W[:, None],
-        timeline.level(starts_W, ends_W)[:, None],
-        fading_WF[:, None],
-        asked_B,
+        *_cut(firsts_B, ends_B),
+        (ends_B - firsts_B)[:, None],
+        times_B[:, None],
+        is_timeless_B[:, None],
+        timeline.level(starts_B, ends_B)[:, None],
+        fading_BF[:, None],
+        torch.arange(len(starts_B), device=starts_B.device),
     )
 
 

@@ -26,7 +26,8 @@ from components.training.ladder import fit_biases, mean_rating
 from components.training.learner import Rows, draw
 from components.training.questions import (
     Questions,
-    ask_for,
+    ask_at_the_end,
+    ask_from_past,
     ask_in_order,
     cut_windows,
     draw_earlier,
@@ -66,7 +67,8 @@ class WindowRows(Rows):
 class SequenceLearner(nn.Module):
     """MAP estimate with a normal prior for each block of parameters (`Sequential.*_prior`).
 
-    ID dropout strikes an asked item, a read item or a whole user, as if it were unknown.
+    ID dropout strikes items that are asked for or read, user dropout all that is known of a user,
+    as if it were unknown. Pairs that are not learnt are asked for regardless of time.
     """
 
     def __init__(
@@ -136,10 +138,9 @@ class SequenceLearner(nn.Module):
     def rate(self, rows: Rows, generator: Generator | None) -> Tensor:
         """Return B ratings; with a generator, some questions, users and items are struck."""
         if isinstance(rows, WindowRows):
-            questions = self._ask_windows(rows, generator)
+            users_BC = self._user_sides(self._ask_windows(rows, generator), generator)
         else:
-            questions = ask_for(self._timeline, rows, self._options.length)
-        users_BC = self._user_sides(questions, generator)
+            users_BC = self._user_sides_apart(rows)
         items_BC = self._item_sides(rows.items_B, generator)
         dots_B = (users_BC[:, :-1] * items_BC[:, :-1]).sum(1)
         return self._mean + users_BC[:, -1] + items_BC[:, -1] + dots_B
@@ -152,6 +153,22 @@ class SequenceLearner(nn.Module):
         draws = draw_earlier(generator, self._options.timeless_share, shape, starts_W.device)
         questions = ask_in_order(self._timeline, starts_W, ends_W, length, draws)
         return questions.forget(self._strike(self._options.user_dropout, shape, generator))
+
+    def _user_sides_apart(self, rows: Rows) -> Tensor:
+        """Return the sides (B, C) for rows outside of any window, each from a window of its own."""
+        if rows.own_B is not None:
+            return self._ask_in_blocks(ask_from_past, rows.own_B)
+        users_W, asked_B = torch.unique(rows.users_B, return_inverse=True)
+        return gather(self._ask_in_blocks(ask_at_the_end, users_W), asked_B)
+
+    def _ask_in_blocks(
+        self, ask: Callable[[Timeline, Tensor, int], Questions], codes_W: Tensor
+    ) -> Tensor:
+        length = self._options.length
+        blocks = codes_W.split(max(1, _MOST_ROWS // length))
+        return torch.cat(
+            [self._user_sides(ask(self._timeline, block, length), None) for block in blocks]
+        )
 
     def _strike(self, share: float, shape: Sequence[int], generator: Generator | None) -> Tensor:
         device, rows = self._looks_IK.device, math.prod(shape)

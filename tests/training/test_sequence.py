@@ -181,6 +181,22 @@ def test_epoch_is_cut_further_where_its_batches_would_not_fit_in_memory(
 
 
 @FAMILIES
+def test_rows_outside_of_windows_are_rated_in_blocks_as_at_once(
+    make: Callable[..., SequenceLearner],
+    book: UserBook,
+    family: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    learner = make(family)
+    learnt = rows_of(book)
+    asked = (learnt, Rows(learnt.users_B, learnt.items_B))
+    at_once = [learner.rate(rows, None) for rows in asked]
+    monkeypatch.setattr(sequence, "_MOST_ROWS", 2 * LENGTH)
+    for rows, rated in zip(asked, at_once, strict=True):
+        torch.testing.assert_close(learner.rate(rows, None), rated, atol=2e-6, rtol=0)
+
+
+@FAMILIES
 @pytest.mark.parametrize("in_training", [False, True])
 def test_later_rating_and_one_of_the_same_second_never_change_a_prediction(
     make: Callable[..., SequenceLearner], book: UserBook, family: str, in_training: bool
