@@ -29,8 +29,8 @@ class Gru(SequenceRecommender):
         states_BH = np.zeros((len(facts_BLT), weights["gru_back"].shape[0]), np.float32)
         for place in range(int(windows.counts_B.max(initial=0))):
             stepped_BH = _step(states_BH, read_BL3H[:, place], weights)
-            is_rated_B = place < windows.counts_B
-            states_BH = np.where(is_rated_B[:, None], stepped_BH, states_BH)
+            is_rated_B1 = place < windows.counts_B[:, None]
+            states_BH = np.where(is_rated_B1, stepped_BH, states_BH)
         ages_B = _last_ages(windows)
         kept_BH = multiply_each(fade(ages_B, scales_F), weights["fading"])
         return states_BH * _sigmoid(kept_BH + weights["fading_bias"])
@@ -39,12 +39,11 @@ class Gru(SequenceRecommender):
 def _step(states_BH: Floats, read_B3H: Floats, weights: Weights) -> Floats:
     """Return the next states: Cho et al. (2014), with the reset gate after the product."""
     back_B3H = multiply_each(states_BH, weights["gru_back"]) + weights["gru_back_bias"]
-    read_reset, read_update, read_new = np.split(read_B3H, 3, axis=1)
-    back_reset, back_update, back_new = np.split(back_B3H, 3, axis=1)
-    reset_BH = _sigmoid(read_reset + back_reset)
-    update_BH = _sigmoid(read_update + back_update)
-    new_BH = np.tanh(read_new + reset_BH * back_new)
-    stepped_BH: Floats = (1 - update_BH) * new_BH + update_BH * states_BH
+    width = states_BH.shape[1]
+    gates_B2H = _sigmoid(read_B3H[:, : 2 * width] + back_B3H[:, : 2 * width])
+    reset_BH, update_BH = gates_B2H[:, :width], gates_B2H[:, width:]
+    new_BH = np.tanh(read_B3H[:, 2 * width :] + reset_BH * back_B3H[:, 2 * width :])
+    stepped_BH: Floats = new_BH + update_BH * (states_BH - new_BH)
     return stepped_BH
 
 
