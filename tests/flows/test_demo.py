@@ -15,8 +15,9 @@ def test_demo_trusts_images_more_and_changes_nothing_else(tmp_path: Path) -> Non
     loosen_images(params)
     before, after = load_params(TEMPLATE), load_params(params)
     assert after.families.hybrid.image_prior < before.families.hybrid.image_prior
+    changed = {"factors", "factor_prior", "image_prior", "image_bias_prior"}
     same = after.families.hybrid.model_copy(
-        update={"image_prior": before.families.hybrid.image_prior}
+        update={name: getattr(before.families.hybrid, name) for name in changed}
     )
     families = after.families.model_copy(update={"hybrid": same})
     assert after.model_copy(update={"families": families}) == before
