@@ -117,7 +117,7 @@ def test_values_that_somebody_edits_meanwhile_are_kept(place: Workspace, capsys,
 
 
 def test_time_that_is_too_short_is_said_with_how_to_go_on(place: Workspace, capsys):
-    run(place, "mf", 5, seconds=0)
+    run(place, "biases", 5, seconds=0)
     out = capsys.readouterr().out
     assert "the time ended after 1 of 5 trials; the same command goes on from them" in out
 
@@ -169,7 +169,7 @@ class Told(Display):
 
 place = Workspace(Path(sys.argv[1]))
 enter(place)
-tune(place, make_plan(place.params, "mf"), Limits(6, 3600), Told.on_terminal())
+tune(place, make_plan(place.params, "mf"), Limits(4, 3600), Told.on_terminal())
 """
 
 
@@ -184,11 +184,11 @@ def test_killed_search_leaves_params_alone_and_goes_on(place: Workspace):
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert place.params.read_bytes() == text
-    assert run(place, "mf", 6).present.rmse is not None
+    assert run(place, "mf", 4).present.rmse is not None
     searches, children = read_runs(place)
     assert [search.info.status for search in searches] == ["FINISHED"]
     assert sorted(int(child.data.tags[TRIAL_TAG]) for child in children)[:2] == [0, 1]
-    assert len(children) == 6
+    assert len(children) == 4
     assert {child.info.status for child in children} <= {"FINISHED", "KILLED"}
     assert list((place.cache / "checkpoints").iterdir()) == []
 
