@@ -95,6 +95,7 @@ class Hybrid(Schedule, LookOptions):
     category_bias_prior: Positive
     id_dropout: BelowOne
     history_dropout: BelowOne
+    session_ratings: Positive
     session_minutes: Positive
     session_prior: Positive
 

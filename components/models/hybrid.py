@@ -96,25 +96,33 @@ class Hybrid:
         return self._items
 
     def _fold(self, history: History, now: int | None) -> tuple[Floats, np.floating]:
+        prior_C, linked_2 = self._expect(history)
+        if not len(history):
+            return np.concatenate([prior_C[:-1], linked_2]).astype(np.float32), prior_C[-1]
+        x_NE, bias_N = self._items.vectors_BD[history.items_N], self._items.bias_B[history.items_N]
+        expected_N = x_NE @ np.concatenate([prior_C[:-1], linked_2]) + prior_C[-1]
+        residuals_N = history.ratings_N - self.mean - bias_N - expected_N
+        found_C = solve_ridge(x_NE[:, :-2], residuals_N, self._priors_C)
+        solved_C = prior_C + found_C
+        leftovers_N = residuals_N - x_NE[:, :-2] @ found_C[:-1] - found_C[-1]
+        # How well the things rated of late suit this user, against all that he rated: what comes
+        # next is alike, which tells something where nothing is known of it.
+        suits_N = bias_N + x_NE[:, :-2] @ solved_C[:-1]
+        kinds_N2 = np.stack([leftovers_N, suits_N - suits_N.mean()], axis=1)
+        mood, level = self._session.read(history.times_N, kinds_N2, now)
+        solved_C[-1] += mood
+        linked_2[0] += level
+        return np.concatenate([solved_C[:-1], linked_2]).astype(np.float32), solved_C[-1]
+
+    def _expect(self, history: History) -> tuple[np.ndarray, np.ndarray]:
+        """Return z's prior mean (C,), and κ λ_u and κ' ν_u: what is known without any rating."""
         weights, count = self._weights, len(history)
         newness = self._level_prior / (count + self._level_prior)
         level = weights["item_base"][history.items_N].sum() / (count + self._level_prior)
-        solved_C = weights["new_user"].astype(np.float64)
-        linked = np.array([level, newness]) * weights["links"]
-        if count:
-            that_C = weights["item_that"][history.items_N].sum(0, dtype=np.float64)
-            solved_C = solved_C + that_C / np.sqrt(count + self._softening)
-            x_NE = self._items.vectors_BD[history.items_N]
-            residuals_N = history.ratings_N - self.mean - self._items.bias_B[history.items_N]
-            residuals_N = (
-                residuals_N - x_NE @ np.concatenate([solved_C[:-1], linked]) - solved_C[-1]
-            )
-            found_C = solve_ridge(x_NE[:, :-2], residuals_N, self._priors_C)
-            solved_C = solved_C + found_C
-            solved_C[-1] += self._session.read(
-                history.times_N, residuals_N - x_NE[:, :-2] @ found_C[:-1] - found_C[-1], now
-            )
-        return np.concatenate([solved_C[:-1], linked]).astype(np.float32), solved_C[-1]
+        linked_2 = np.array([level, newness]) * weights["links"]
+        that_C = weights["item_that"][history.items_N].sum(0, dtype=np.float64)
+        read_C = that_C / np.sqrt(count + self._softening)
+        return weights["new_user"] + read_C, linked_2
 
     def _look(self, embeddings_BE: Floats, has_image_B: Bools) -> Floats:
         weights = self._weights

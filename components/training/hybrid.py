@@ -282,8 +282,8 @@ class HybridLearner(nn.Module):
         weights["user_priors"] = np.array(
             [options.user_bias_prior, options.factor_prior], np.float32
         )
-        seconds = options.session_minutes * 60
-        weights["session"] = np.array([seconds, options.session_prior], np.float32)
+        fading = [options.session_ratings, options.session_minutes * 60, options.session_prior]
+        weights["session"] = np.array(fading, np.float32)
         return weights
 
 
