@@ -1,5 +1,6 @@
 """From a request to its answer: plain functions over one release, no HTTP in them."""
 
+import time
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
@@ -43,9 +44,10 @@ def recommend(release: Release, request: RecommendRequest) -> RecommendAnswer:
     predictor = release.predictor
     _check_scale(release, request.history)
     history, unknown = predictor.read_history(
-        (rated.item_id, rated.rating) for rated in request.history
+        ((rated.item_id, rated.rating) for rated in request.history),
+        [rated.timestamp or 0 for rated in request.history],
     )
-    user = predictor.fold_user(request.user_id, history)
+    user = predictor.fold_user(request.user_id, history, int(time.time()))
     excluded, missing = _find(release, request.exclude)
     seen = np.concatenate([_seen(release, request.user_id), history.items_N, excluded])
     allowed_I = None if request.category is None else _belong(release, request.category)

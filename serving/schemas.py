@@ -9,6 +9,7 @@ MAX_K = 1000
 MAX_LIST = 1000
 MAX_ID = 256
 MAX_USERS = 100
+MAX_TIMESTAMP = 4_102_444_800  # 2100-01-01
 
 # A NUL is where other software would cut an id off.
 Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00]+$")]
@@ -84,6 +85,14 @@ class RatedItem(Request):
 
     item_id: Identifier = Field(examples=["50"])
     rating: FiniteFloat = Field(description="On the model's scale, see /model.", examples=[4.5])
+    timestamp: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_TIMESTAMP,
+        description="When, in seconds since 1970. Ratings of a moment ago tell of a mood that soon "
+        "fades; one without a time tells of lasting taste only.",
+        examples=[1767225600],
+    )
 
 
 class RecommendRequest(Request):

@@ -50,15 +50,20 @@ class Predictor:
         """Return which items belong to which categories."""
         return Categories.of(self.bundle.catalogue)
 
-    def read_history(self, rated: Iterable[tuple[str, float]]) -> tuple[History, list[str]]:
-        """Return the history of (item_id, rating) pairs, oldest first, and the unknown ids."""
+    def read_history(
+        self, rated: Iterable[tuple[str, float]], times: Sequence[int] | None = None
+    ) -> tuple[History, list[str]]:
+        """Return the history of (item_id, rating) pairs, oldest first, and the unknown ids.
+
+        `times` are in seconds, one a pair; without them, the ratings are of no particular time.
+        """
         pairs = list(rated)
         indices = self.bundle.catalogue.find([item for item, _ in pairs])
         known = indices != UNKNOWN
         ratings = np.array([rating for _, rating in pairs], dtype=np.float32)
         unknown = [item for (item, _), is_known in zip(pairs, known, strict=True) if not is_known]
-        times = np.zeros(int(known.sum()), np.int64)
-        return History(indices[known], ratings[known], times), unknown
+        times_N = np.asarray(times or [0] * len(pairs), dtype=np.int64)
+        return History(indices[known], ratings[known], times_N[known]), unknown
 
     def fold_user(
         self, user_id: str | None, extra: History | None = None, now: int | None = None
