@@ -79,7 +79,9 @@ def _take(
 
 
 def _factor(x_PLC: Tensor, priors_C: Tensor) -> Tensor:
-    return torch.linalg.cholesky(x_PLC.transpose(1, 2) @ x_PLC + torch.diag(priors_C.float()))
+    # By the priors it always has a factor, unless numbers blew up: then the loop says so.
+    normal_PCC = x_PLC.transpose(1, 2) @ x_PLC + torch.diag(priors_C.float())
+    return torch.linalg.cholesky_ex(normal_PCC)[0]
 
 
 def _solve(factor_PCC: Tensor, x_PLC: Tensor, residuals_PL: Tensor) -> Tensor:
