@@ -62,7 +62,10 @@ class Place:
     def set_params(self, section: str, **changes: Any) -> None:
         """Change parameters as a person would, in params.yaml."""
         content = yaml.safe_load(self.workspace.params.read_text())
-        content[section].update(changes)
+        place = content
+        for name in section.split("."):
+            place = place[name]
+        place.update(changes)
         self.workspace.params.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def ports(self) -> dict[str, int]:

@@ -185,7 +185,8 @@ def test_worse_candidate_is_registered_and_refused(trained: Place) -> None:
 def test_run_killed_in_training_goes_on_and_ends_as_if_nothing_had_happened(
     trained: Place,
 ) -> None:
-    trained.set_params("train", seed=7, max_epochs=60, patience=60)
+    trained.set_params("train", seed=7)
+    trained.set_params("families.hybrid", max_epochs=60, patience=60)
     undisturbed = copy_workspace(trained, "undisturbed")
     with trained.start("retrain") as killed:
         await_training(trained, epochs=5)

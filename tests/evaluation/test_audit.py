@@ -39,6 +39,7 @@ def test_bundle_that_learnt_a_test_row_is_refused(
     bundle: str,
 ) -> None:
     train, test = rows
+    (workspace.evaluation_report / "metrics.json").unlink(missing_ok=True)
     learn_from(workspace.root / bundle, pd.concat([train, test[:1]]))
     pair = f"user '{test['user_id'][0]}', item '{test['item_id'][0]}'"
     with pytest.raises(DataError, match=f"1 of .* are no train rows .*{pair}.*dvc repro train"):
