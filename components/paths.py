@@ -120,7 +120,7 @@ class Workspace:
 
     @property
     def cache(self) -> Path:
-        """Keyed by content, outside DVC: embedding store, image verdicts, checkpoints."""
+        """Keyed by content, outside DVC: embeddings, image verdicts, thumbnails, checkpoints."""
         return self.state / "cache"
 
     @property

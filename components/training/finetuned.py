@@ -100,7 +100,9 @@ class FinetunedLearner(nn.Module):
         """Begin an epoch; yield all rows, shuffled at first, then item by item with pictures."""
         self.epoch += 1
         if self.is_warming_up:
-            yield from shuffle(self._interactions, self._options.batches, generator)
+            # In so many parts that the optimiser, which adds some up, takes `batches` steps.
+            parts = self._options.batches * self._options.accumulate
+            yield from shuffle(self._interactions, parts, generator)
             return
         by_item = self._interactions.by_item
         bounds = by_item.offsets.tolist()

@@ -248,6 +248,13 @@ def test_accumulation_takes_fewer_steps(
     assert taken == [2, 1]  # 21 rated items with an image each, eight a batch
 
 
+def test_accumulation_leaves_the_steps_of_the_warm_up_as_they_are(
+    begin: Callable[..., FinetunedLearner], pick: Callable[..., Params]
+) -> None:
+    learner = begin(pick(accumulate=3, batches=2))
+    assert len(list(learner.batches(torch.Generator()))) == 6
+
+
 def test_every_learnt_row_is_seen_once_an_epoch_and_each_image_encoded_once(
     begin: Callable[..., FinetunedLearner],
     pick: Callable[..., Params],

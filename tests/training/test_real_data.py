@@ -24,7 +24,7 @@ def test_hybrid_beats_the_biases_on_real_ratings_from_ids_alone(
     is_test = np.random.default_rng(0).random(len(ratings)) < 0.2
     train, test = ratings[~is_test], ratings[is_test]
     ids = sorted(ratings["item_id"].unique())
-    items = pd.DataFrame({"item_id": ids})
+    items = pd.DataFrame({"item_id": ids, "category": ""})
     bare = Catalogue(items, np.zeros((len(ids), 1), np.float32), np.zeros(len(ids), bool))
     book = UserBook.from_ratings(train, bare)
 
