@@ -56,7 +56,9 @@ def test_gradients_are_those_of_finite_differences(rows) -> None:
 
 
 def test_no_rows_give_no_predictions() -> None:
-    nothing = fit_without_own(torch.zeros(0, 3), torch.zeros(0), Layout.of(torch.tensor([0, 0])), PRIORS)
+    nothing = fit_without_own(
+        torch.zeros(0, 3), torch.zeros(0), Layout.of(torch.tensor([0, 0])), PRIORS
+    )
     assert nothing.shape == (0,)
 
 

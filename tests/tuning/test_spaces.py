@@ -35,7 +35,10 @@ def test_both_ends_of_every_range_are_valid_parameters(family: str):
 def test_how_long_to_learn_is_not_searched(family: str):
     options = SHIPPED.families.options(family)
     if isinstance(options, Schedule):
-        assert not {"batches", "max_epochs", "patience", "averaging"} & make_space(options, options).keys()
+        assert (
+            not {"batches", "max_epochs", "patience", "averaging"}
+            & make_space(options, options).keys()
+        )
 
 
 def test_rates_and_priors_are_searched_by_magnitude_shares_linearly_and_sizes_whole():
