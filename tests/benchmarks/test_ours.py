@@ -11,9 +11,9 @@ from benchmarks.comparison.answers import STATIC, digest_rows
 from benchmarks.comparison.dataset import read_dataset
 from benchmarks.comparison.draws import SPLITS, Draw, draw
 from benchmarks.comparison.ours import (
+    IN_SESSION,
     PREQUENTIAL,
     SITUATIONS,
-    IN_SESSION,
     Ours,
     predict_in_session,
     rate_by_user_mean,
