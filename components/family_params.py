@@ -85,9 +85,13 @@ class SvdPlusPlus(MatrixFactorization):
     history_prior: Positive
 
 
-class NewItems(Content):
+class NewItems(Section):
     """How an item that nobody rated is rated: by what it looks like and its categories."""
 
+    bias_prior: Positive
+    item_prior: Positive
+    image_bias_prior: Positive
+    taste_prior: Positive
     category_bias_prior: Positive
     category_taste_prior: Positive
 

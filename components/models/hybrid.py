@@ -9,7 +9,7 @@
     λ_u      = the level of the items that u rated;   λ_i = the level of the users who rated i
     ν        = p / (n + p), how new somebody or something with n ratings is
     w        = how everybody takes to looks and categories
-    t_u      = the ridge solution of what the user rated on (f, 1): how this one differs
+    t_u      = the ridge solution of what the user rated on (W f, f, 1): how this one differs
 
 and to both the mood of a session is added (`components.models.session`).
 
@@ -82,7 +82,9 @@ class Hybrid:
         self._session = Session(weights["session_rates"], weights["session_weights"], session_prior)
         self._categories_IG = Categories.of(catalogue).features()
         looks_IK = self._look(catalogue.embeddings_IE, catalogue.has_image_I)
-        self._features_IF = self._describe(looks_IK, self._categories_IG)
+        self._seeing_FD = np.concatenate([weights["image"], weights["category"]])[:, :-1]
+        self._features_IF = np.concatenate([looks_IK, self._categories_IG], axis=1)
+        self._seen_ID = self._features_IF @ self._seeing_FD
         self._likings_I = self._features_IF @ weights["new_likings"]
         self._rated = self._fold_rated_items(looks_IK, users)
         self._items = self._fold_known_items(catalogue, users)
@@ -107,7 +109,8 @@ class Hybrid:
         has_image_B = np.any(embeddings_BE != 0, axis=1)
         looks_BK = self._look(embeddings_BE, has_image_B)
         average_BG = np.zeros((len(looks_BK), self._categories_IG.shape[1]), np.float32)
-        return self._describe_new(self._describe(looks_BK, average_BG), has_image_B)
+        features_BF = np.concatenate([looks_BK, average_BG], axis=1)
+        return self._describe_new(features_BF, has_image_B)
 
     def known_items(self) -> Side:
         """Return every item's side."""
@@ -127,13 +130,17 @@ class Hybrid:
         solved_C = prior_C + solve_ridge(
             rated.vectors_BD[:, : self._factors], left_N, self._priors_C
         )
-        taste_F1 = solve_ridge(
-            self._features_IF[history.items_N],
-            above_N - self._likings_I[history.items_N],
-            self._weights["new_priors"],
-        )
+        taste_F1 = self._solve_taste(history.items_N, above_N - self._likings_I[history.items_N])
         taste_F1[-1] -= solved_C[-1]
         return np.concatenate([solved_C[:-1], linked_2, taste_F1, solved_C[-1:]])
+
+    def _solve_taste(self, items_N: Ints, left_N: np.ndarray) -> np.ndarray:
+        """Return t_u, its part along the factors told by features, and last its level."""
+        x_NC = np.concatenate([self._seen_ID[items_N], self._features_IF[items_N]], axis=1)
+        solved_C1 = solve_ridge(x_NC, left_N, self._weights["new_priors"])
+        by_factor_D, by_feature_F1 = np.split(solved_C1, [self._factors])
+        by_feature_F1[:-1] += self._seeing_FD @ by_factor_D
+        return by_feature_F1
 
     def _read_mood(self, asker: Asker) -> np.ndarray:
         """Return what the latest ratings add to items that were rated, and to new ones."""
@@ -156,11 +163,6 @@ class Hybrid:
         return project_looks(
             embeddings_BE, has_image_B, weights["image_mean"], weights["image_projection"]
         )
-
-    def _describe(self, looks_BK: Floats, categories_BG: Floats) -> Floats:
-        """Return the features that new items are rated by: the first looks, and the categories."""
-        looks = len(self._weights["new_likings"]) - categories_BG.shape[1]
-        return np.concatenate([looks_BK[:, :looks], categories_BG], axis=1)
 
     def _describe_new(self, features_BF: Floats, has_image_B: Bools) -> Side:
         """Return the side of items that nobody rated."""

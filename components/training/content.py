@@ -5,7 +5,7 @@ Dimension letters as in `components.models`, and K features of an item.
 
 import numpy as np
 
-from components.family_params import Content
+from components.family_params import Content, NewItems
 from components.models.catalogue import Floats, UserBook
 from components.models.protocol import Weights
 from components.training.ladder import mean_rating, shrunk_means
@@ -24,7 +24,7 @@ def fit_content(users: UserBook, looks_IK: Floats, options: Content) -> Weights:
 
 
 def fit_likings(
-    users: UserBook, features_IK: Floats, priors_K: np.ndarray, options: Content
+    users: UserBook, features_IK: Floats, priors_K: np.ndarray, options: Content | NewItems
 ) -> Floats:
     """Return how everybody takes to items' features, w (K,).
 

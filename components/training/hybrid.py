@@ -161,8 +161,8 @@ class HybridLearner(nn.Module):
         self._book, self._interactions = book, interactions
         device = looks_IK.device
         self._looks_IK, self._categories_IG = looks_IK, categories_IG.to(device)
-        self._new_items = NewItemsFit.of(
-            book, interactions, looks_IK, self._categories_IG, self._mean, options.new_items
+        self._new_items = NewItemsFit(
+            book, interactions, looks_IK, self._categories_IG, self._mean, options
         )
         bias_U, bias_I = fit_biases(book, interactions.items, options.bias_prior)
         self._base_U = torch.from_numpy(bias_U).to(device)
@@ -239,7 +239,7 @@ class HybridLearner(nn.Module):
         asked, known_B = items.take(rows.items_B), rows.users_B != UNKNOWN
         prior_B = self._expect(asked, users.take(place_B, known_B))
         rated_B = prior_B + (gather(solved_PC, place_B) * asked.x_BC).sum(1) * known_B
-        new_B = self._mean + self._new_items.rate(rows.users_B, rows.items_B, known_B)
+        new_B = self._new_items.rate(self._see()[:, :-1], rows.users_B, rows.items_B, known_B)
         return torch.where(self._of_items.counts_I[rows.items_B] == 0, new_B, rated_B)
 
     def _expect(self, items: ItemSide, users: UserPrior) -> Tensor:
@@ -368,7 +368,7 @@ class HybridLearner(nn.Module):
                 (given.ratings_N - expected_N).cpu().numpy().astype(np.float64),
                 options.session_weight_prior,
             )
-            for expected_N in (rated_N, self._new_items.without_own_N)
+            for expected_N in (rated_N, self._new_items.rate_without_own(self._see()[:, :-1]))
         ]
         return {
             "session_rates": RATES_F2,
