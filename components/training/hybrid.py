@@ -239,8 +239,11 @@ class HybridLearner(nn.Module):
         asked, known_B = items.take(rows.items_B), rows.users_B != UNKNOWN
         prior_B = self._expect(asked, users.take(place_B, known_B))
         rated_B = prior_B + (gather(solved_PC, place_B) * asked.x_BC).sum(1) * known_B
+        is_new_B = self._of_items.counts_I[rows.items_B] == 0
+        if not is_new_B.any():
+            return rated_B
         new_B = self._new_items.rate(self._see()[:, :-1], rows.users_B, rows.items_B, known_B)
-        return torch.where(self._of_items.counts_I[rows.items_B] == 0, new_B, rated_B)
+        return torch.where(is_new_B, new_B, rated_B)
 
     def _expect(self, items: ItemSide, users: UserPrior) -> Tensor:
         """Return what is expected before it is known how the users rated."""
