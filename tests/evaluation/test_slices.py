@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.evaluation.slices import slice_rows
 from components.models.predictor import Predictor
+from components.slices import slice_rows
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 
 from components.errors import CorruptFileError, DataError
 from components.models.bundle import read_digest
-from components.params import Gate
 from components.promotion.comparison import Comparison, compare
 
 
@@ -59,7 +58,9 @@ def test_rows_that_the_candidate_learnt_are_no_test_for_it_either(
 
 
 def test_pairs_of_unknown_users_and_items_are_not_taken_for_learnt(make_bundle, rungs, gate):
-    rows = pd.DataFrame({"user_id": ["nobody"], "item_id": ["nothing"], "rating": [4.0]})
+    rows = pd.DataFrame(
+        {"user_id": ["nobody"], "item_id": ["nothing"], "rating": [4.0], "timestamp": [5]}
+    )
     found = compare(make_bundle("candidate"), make_bundle("champion"), rungs, rows, gate)
     assert (found.rows, found.learnt_by_champion, found.learnt_by_candidate) == (1, 0, 0)
 
@@ -87,7 +88,7 @@ def test_weights_that_are_no_numbers_are_counted_though_ratings_are_clipped(
 
 
 def test_without_rows_every_number_is_nan_and_nothing_breaks(make_bundle, rungs, gate):
-    empty = pd.DataFrame({"user_id": [], "item_id": [], "rating": []})
+    empty = pd.DataFrame({"user_id": [], "item_id": [], "rating": [], "timestamp": []})
     found = compare(make_bundle("candidate"), make_bundle("champion"), rungs, empty, gate)
     assert found.rows == found.users == 0
     assert math.isnan(found.candidate.rmse.value)
@@ -135,8 +136,8 @@ def test_missing_column_is_named(make_bundle, test_rows, gate):
         compare(make_bundle("candidate"), None, {}, test_rows.drop(columns="item_id"), gate)
 
 
-def test_better_by_every_user_has_its_interval_below_zero(make_bundle, test_rows):
-    strict = Gate(level=0.99, bootstrap=500, min_rows=1, min_users=2, seed=1)
+def test_better_by_every_user_has_its_interval_below_zero(make_bundle, test_rows, gate):
+    strict = gate.model_copy(update={"level": 0.99, "bootstrap": 1000})
     noise = np.random.default_rng(0).normal(0, 0.4, len(test_rows))
     rows = test_rows.assign(rating=test_rows["rating"] + noise)
     candidate, champion = make_bundle("candidate", 4.0), make_bundle("champion", 3.0)
