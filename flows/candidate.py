@@ -112,12 +112,14 @@ def compare_with_champion(
     workspace: Workspace, version: Version, champion: Version | None, params: Params
 ) -> Comparison:
     """Score the candidate, the champion and the ladder now, on the candidate's test rows."""
+    bundles = fetch_bundles(workspace, version)
     comparison = compare(
-        fetch_bundles(workspace, version).evaluation,
+        bundles.evaluation,
         None if champion is None else fetch_bundles(workspace, champion).evaluation,
         {rung.name: rung for rung in sorted(workspace.ladder.iterdir())},
         read_parquet(workspace.split / "test.parquet"),
         params.gate,
+        served=bundles.served,
     )
     open_registry(workspace).annotate(
         version, COMPARISON_TAG, json.dumps(comparison.to_json(), sort_keys=True)

@@ -5,7 +5,7 @@ Differences in RMSE are below zero where the candidate is better.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,8 @@ Errors = npt.NDArray[np.float64]
 class Score:
     """How one bundle did on the compared rows.
 
-    `non_finite` counts its predictions and weights that are no number; with any such prediction,
-    `rmse` is NaN.
+    `non_finite` counts its predictions and weights that are no number, the candidate's served
+    bundle included; with any such prediction, `rmse` is NaN.
     """
 
     digest: str
@@ -129,14 +129,21 @@ def compare(
     ladder: Mapping[str, Path],
     test: pd.DataFrame,
     gate: Gate,
+    *,
+    served: Path | None = None,
 ) -> Comparison:
     """Score evaluation bundles on the same test rows, in any order.
 
-    The rows have user_id, item_id, rating and timestamp. Raises CorruptFileError for a bundle that
-    is not as it was written, DataError for test rows that cannot be scored.
+    The rows have user_id, item_id, rating and timestamp. `served` is the bundle that would answer
+    for the candidate: nobody scores it, but its weights must be numbers too. Raises
+    CorruptFileError for a bundle that is not as it was written, DataError for test rows that cannot
+    be scored.
     """
     rows = _order_rows(test)
     contender = _measure(candidate, rows)
+    if served is not None:
+        bad = _count_bad(load_bundle(served))
+        contender = replace(contender, bad_weights=contender.bad_weights + bad)
     holder = None if champion is None else _measure(champion, rows)
     kept = ~contender.learnt if holder is None else ~(contender.learnt | holder.learnt)
     jury = _Jury(rows[kept].reset_index(drop=True), kept, gate)

@@ -18,10 +18,10 @@ BEHOLDER = str(Path(sys.executable).with_name("beholder"))
 
 @dataclass(frozen=True)
 class Place:
-    """A workspace and the drawn world that it began with."""
+    """A workspace and the drawn world that it began with, where a test goes on drawing it."""
 
     workspace: Workspace
-    drawn: Demo
+    drawn: Demo | None = None
 
     @property
     def environment(self) -> dict[str, str]:
