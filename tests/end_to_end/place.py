@@ -22,6 +22,7 @@ class Place:
 
     workspace: Workspace
     drawn: Demo | None = None
+    patience: float = 400  # seconds for one command
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,7 +43,7 @@ class Place:
             capture_output=True,
             text=True,
             check=False,
-            timeout=400,
+            timeout=self.patience,
         )
         assert ended.returncode == code, f"{command}: {ended.stdout}\n{ended.stderr}"
         return ended

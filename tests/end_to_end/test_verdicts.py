@@ -30,7 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("demo")
     root = folder / "demo"
     Place(Workspace(folder)).execute(BEHOLDER, "init", str(root))
-    place = Place(Workspace(root))
+    place = Place(Workspace(root), patience=1500)
     place.set_params("train", family="biases")
     place.set_params("gate.limits", max_latency_p50_ms=5000, max_latency_p99_ms=5000)
     place.run("demo", str(root))
