@@ -16,6 +16,9 @@ from flows.tracking import store_address
 
 LINEAGE_TAG = "beholder.lineage"
 COMPARISON_TAG = "beholder.comparison"
+JUDGEMENT_TAG = (
+    "beholder.judgement"  # the whole verdict.json; the registry's own tags are for people
+)
 
 
 def open_registry(workspace: Workspace) -> Registry:
