@@ -27,7 +27,8 @@ SIGNIFICANT = 3
 _PRIOR_FACTOR, _RATE_FACTOR, _SIZE_FACTOR = 10.0, 5.0, 4.0
 _SHARE_FACTOR, _SHARE_LEAST = 2.0, 0.5
 _SIZES = ("factors",)
-_NOT_SEARCHED = {"averaging"}
+# Valid rows are rated regardless of time, so they tell nothing of a session.
+_NOT_SEARCHED = {"averaging", "session_prior", "session_weight_prior"}
 # An open upper bound is never asked for, nor what lies just below: there all rows would be struck.
 _ROOM_BELOW_OPEN = 0.1
 

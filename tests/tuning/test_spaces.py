@@ -41,6 +41,11 @@ def test_how_long_to_learn_is_not_searched(family: str):
         )
 
 
+def test_what_the_valid_rows_tell_nothing_of_is_not_searched():
+    options = SHIPPED.families.hybrid
+    assert not any(name.startswith("session") for name in make_space(options, options))
+
+
 def test_rates_and_priors_are_searched_by_magnitude_shares_linearly_and_sizes_whole():
     options = SHIPPED.families.hybrid.model_copy(
         update={"learning_rate": 0.01, "factors": 20, "bias_prior": 3.0, "history_dropout": 0.2}
