@@ -1,12 +1,14 @@
 """params.yaml, typed and frozen: every number that changes a result, one section a step."""
 
 import math
+from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from components.errors import ParameterError
 from components.family_params import Families, Positive, Section, Share
@@ -268,11 +270,29 @@ def validate_params(content: object, path: Path) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ParameterError(
-            f"{path}: {key}: {first['msg']} (got {first['input']!r:.80})"
-        ) from error
+        raise ParameterError(f"{path}: {_describe(error.errors())}") from error
+
+
+def _describe(errors: list[ErrorDetails]) -> str:
+    """Return the error that tells most: a key that is misspelt is missing under its right name."""
+    unknown = [error for error in errors if error["type"] == "extra_forbidden"]
+    first = (unknown or errors)[0]
+    *section, name = first["loc"] or ("the file",)
+    key = ".".join(map(str, (*section, name)))
+    if unknown:
+        missing = [
+            str(error["loc"][-1])
+            for error in errors
+            if error["type"] == "missing" and list(error["loc"][:-1]) == section
+        ]
+        meant = get_close_matches(str(name), missing, n=1)
+        hint = f", did you mean {meant[0]!r}?" if meant else ""
+        return f"{key}: there is no such key{hint} (got {first['input']!r:.80})"
+    if first["type"] == "missing":
+        return f"{key} is missing"
+    if isinstance(first["input"], dict):
+        return f"{key}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{key}: {first['msg']} (got {first['input']!r:.80})"
 
 
 def write_values(path: Path, values: dict[str, object]) -> None:

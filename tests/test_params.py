@@ -70,6 +70,21 @@ def test_unknown_option_of_a_family_is_named(tmp_path: Path) -> None:
         load_params(path)
 
 
+def test_misspelt_key_is_named_with_what_was_meant(tmp_path: Path) -> None:
+    text = TEMPLATE.read_text().replace("history_dropout:", "histroy_dropout:")
+    (tmp_path / "params.yaml").write_text(text)
+    meant = r"hybrid\.histroy_dropout: there is no such key, did you mean 'history_dropout'\?"
+    with pytest.raises(ParameterError, match=meant):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_missing_key_is_named(tmp_path: Path) -> None:
+    text = TEMPLATE.read_text().replace("    history_dropout: ", "    # history_dropout: ")
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParameterError, match=r"families\.hybrid\.history_dropout is missing$"):
+        load_params(tmp_path / "params.yaml")
+
+
 def test_written_values_change_their_lines_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(TEMPLATE.read_bytes())
