@@ -225,8 +225,8 @@ class HybridLearner(nn.Module):
         if generator is None:
             return rated_B
         struck_B = draw(generator, self._options.history_dropout, count, device) | silent_B
-        alone_B = self._expect(items, self._leave_out_rated(share, struck_B))
-        return torch.where(struck_B, alone_B, rated_B)
+        nothing = UserPrior(*torch.zeros(3, 1, device=device))
+        return torch.where(struck_B, self._expect(items, nothing), rated_B)
 
     def _rate_asked(self, rows: Rows) -> Tensor:
         """Return the ratings of rows that were not learnt, from whole histories."""

@@ -31,16 +31,9 @@ class Groups:
         offsets[1:] = torch.bincount(codes_N, minlength=groups).cumsum(0)
         return cls(rows_N, offsets)
 
-    def sum(self, values_ND: Tensor, weights_N: Tensor | None = None) -> Tensor:
-        """Return Σ weight × value over each group's rows: (G, D)."""
-        return embedding_bag(
-            self.rows_N,
-            values_ND,
-            self.offsets,
-            mode="sum",
-            include_last_offset=True,
-            per_sample_weights=None if weights_N is None else weights_N[self.rows_N],
-        )
+    def sum(self, values_ND: Tensor) -> Tensor:
+        """Return Σ of the values over each group's rows: (G, D)."""
+        return _Bags(self.rows_N, self.offsets, None).sum(values_ND)
 
 
 @dataclass(frozen=True)
@@ -124,8 +117,8 @@ class Readings:
     The gradient of a sum is the same sum the other way round.
     """
 
-    _owned: _Bags
-    _read: _Bags
+    owned: _Bags
+    read: _Bags
 
     @classmethod
     def of_users(cls, given: Interactions) -> "Readings":
@@ -148,14 +141,6 @@ class Readings:
         summed: Tensor = _SumRead.apply(table_RD, self)
         return summed
 
-    def sum_back(self, table_GD: Tensor) -> Tensor:
-        """Return, for each thing, Σ weight × the table's row of who read it: (R, D)."""
-        return self._read.sum(table_GD)
-
-    def sum_forth(self, table_RD: Tensor) -> Tensor:
-        """Return `sum` without its gradient."""
-        return self._owned.sum(table_RD)
-
 
 class _Gather(Function):
     @staticmethod
@@ -175,8 +160,8 @@ class _SumRead(Function):
     @staticmethod
     def forward(ctx: Any, table_RD: Tensor, readings: Readings) -> Tensor:
         ctx.readings = readings
-        return readings.sum_forth(table_RD.float())
+        return readings.owned.sum(table_RD.float())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return ctx.readings.sum_back(gradients[0].float().contiguous()), None
+        return ctx.readings.read.sum(gradients[0].float().contiguous()), None
