@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from components.family_params import Sequential
-from components.models.catalogue import Floats, Ints, UserBook
+from components.models.catalogue import Floats, UserBook
+from components.training.fading import fade_levels
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Timeline:
         before_N = (sums_N1[:-1] - sums_N1[own_starts_N]) / (places_N - own_starts_N + prior)
         gaps_N = np.diff(book.times_N, prepend=0)
         gaps_N[places_N == own_starts_N] = 0
-        fading_NF, pasts_N = fade_levels(book, residuals_N, options.fading_prior, options.scales)
+        by_time = [(1 / seconds, 0.0) for seconds in options.scales]
+        fading_NF, pasts_N = fade_levels(book, residuals_N, np.array(by_time), options.fading_prior)
 
         def put(values: np.ndarray) -> Tensor:
             return torch.from_numpy(values.copy()).to(device)
@@ -77,35 +79,3 @@ class Timeline:
         """Return the shrunk mean of the residuals from places `starts` up to `ends`."""
         summed = self.sums_N1[ends] - self.sums_N1[starts]
         return (summed / (ends - starts + self.prior)).float()
-
-
-def fade_levels(
-    book: UserBook, residuals_N: Floats, prior: float, scales: tuple[float, ...]
-) -> tuple[np.ndarray, Ints]:
-    """Return the fading levels (N, F) in the second of each rating, and where its past ends (N,).
-
-    As `components.models.sequence.Reading` works them out, but all in one walk: what was summed up
-    so far fades by each gap. The walk takes one step a rank, all users that have it at once.
-    """
-    scales_F = np.array(scales, np.float64)
-    counts_U = np.diff(book.offsets)
-    by_length_U = np.argsort(-counts_U, kind="stable")
-    sums_2UF = np.zeros((2, len(counts_U), len(scales_F)))  # of residuals, and of weights
-    past_2UF, pasts_U = sums_2UF.copy(), book.offsets[:-1].copy()
-    fading_NF = np.zeros((len(residuals_N), len(scales_F)), np.float32)
-    pasts_N = np.zeros_like(book.items_N)
-    for rank in range(int(counts_U.max(initial=0))):
-        has_it = int(np.searchsorted(-counts_U[by_length_U], -rank, side="left"))
-        users = by_length_U[:has_it]
-        places = book.offsets[users] + rank
-        if rank:
-            gaps = book.times_N[places] - book.times_N[places - 1]
-            sums_2UF[:, users] *= np.exp(-gaps[:, None] / scales_F)
-            moved = users[gaps > 0]
-            past_2UF[:, moved] = sums_2UF[:, moved]
-            pasts_U[moved] = book.offsets[moved] + rank
-        fading_NF[places] = past_2UF[0, users] / (past_2UF[1, users] + prior)
-        pasts_N[places] = pasts_U[users]
-        sums_2UF[0, users] += residuals_N[places][:, None]
-        sums_2UF[1, users] += 1
-    return fading_NF, pasts_N

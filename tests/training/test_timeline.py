@@ -9,11 +9,13 @@ from components.family_params import Gru
 from components.models.catalogue import UNKNOWN, Catalogue, History, UserBook
 from components.models.protocol import Asker
 from components.models.sequence import Reading
-from components.training.timeline import Timeline, fade_levels
+from components.training.fading import fade_levels
+from components.training.timeline import Timeline
 
 ITEMS, LENGTH = 5, 3
 PRIOR, FADING_PRIOR = 2.0, 0.5
 SCALES = (10.0, 1000.0)
+RATES_F2 = np.array([(1 / seconds, 0.0) for seconds in SCALES])
 
 RATED = st.lists(
     st.tuples(
@@ -47,7 +49,7 @@ def test_levels_of_the_walk_are_those_of_each_past_read_by_itself(
     rated: list[tuple[int, int, float, int]],
 ) -> None:
     book = make_book(rated)
-    fading_NF, _ = fade_levels(book, book.ratings_N, FADING_PRIOR, SCALES)
+    fading_NF, _ = fade_levels(book, book.ratings_N, RATES_F2, FADING_PRIOR)
     timeline = make_timeline(book)
     level_N = timeline.level(timeline.own_starts_N, timeline.pasts_N).numpy()
     reading = Reading(
