@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,13 +114,20 @@ class Store:
                 return None
             raise
 
+    @property
+    def domain(self) -> str:
+        """Whom `hold` keeps apart: who writes to the same SQLite store, or, with a server, this
+        user of this machine.
+        """
+        return self.uri if self.file is not None else f"{socket.gethostname()}:{_cache_folder()}"
+
     @contextmanager
     def hold(self, name: str) -> Iterator[None]:
         """Hold a lock on something in this store, against every other process of this machine.
 
         The lock lies beside a SQLite store, so whoever reaches that reaches the lock. A server
-        offers no lock: there it is this user's on this machine, and two machines that write at
-        once are not kept apart. Raises WorkspaceError if it is not free in a minute.
+        offers no lock: there it is this user's on this machine, and what machines do at once is
+        for the ledger to keep apart. Raises WorkspaceError if it is not free in a minute.
         """
         key = hashlib.sha256(name.encode()).hexdigest()[:16]
         if self.file is not None:
