@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := flows components serving tests benchmarks
 
-.PHONY: help setup demo check test lock clean
+.PHONY: help setup demo check test torture lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,6 +31,9 @@ check: setup  ## format, lint, types and import rules
 
 test: setup  ## all tests
 	$(BIN)/python -m pytest --numprocesses=2
+
+torture: setup  ## the long tests: processes killed by SIGKILL all over the place
+	$(BIN)/python -m pytest -m torture
 
 lock:  ## resolve requirements.lock anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-emit-index-url --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock

@@ -1,13 +1,12 @@
 """`beholder ledger`: the entries for people, for programs, and whether the chain is whole."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from components.errors import WorkspaceError
 from components.paths import Workspace
@@ -19,52 +18,54 @@ _COLOURS = {"moved": "green", "rollback": "yellow", "found": "red", "refused": "
 
 
 def show_ledger(workspace: Workspace, *, version: int | None, last: int, as_json: bool) -> None:
-    """Print the last entries, oldest first: a table, or a JSON object a line."""
+    """Print the last entries, oldest first: for people, or a JSON object a line."""
     ledger = open_registry(workspace).ledger
     chain = ledger.read()
-    entries = select_entries(chain, version, last)
+    entries = select_entries(chain, version, last, is_whole=as_json)
     if as_json:
         for entry in entries:
             typer.echo(json.dumps(asdict(entry), ensure_ascii=False))
         return
-    console = Console(highlight=False)
-    console.soft_wrap = not console.is_terminal
     if not entries:
         about = "" if version is None else f" of version {version}"
         raise WorkspaceError(
             f"the ledger {ledger.place} holds nothing{about} yet; run 'beholder retrain'"
         )
-    console.print(draw_entries(entries))
-    console.print(f"[dim]{escape(ledger.place)}, {len(chain.entries):,} entries[/]")
+    console = Console(highlight=False)
+    for entry in entries:
+        for line in draw_entry(entry):
+            console.print(line, soft_wrap=not console.is_terminal)
+    console.print(
+        f"[dim]{len(entries):,} of {len(chain.entries):,} entries in {escape(ledger.place)}, "
+        "times in UTC[/]",
+        soft_wrap=True,
+    )
 
 
-def select_entries(chain: Chain, version: int | None, last: int) -> list[Entry]:
-    """Return the last entries, of one version or of all; a move is of the version left, too."""
+def select_entries(
+    chain: Chain, version: int | None, last: int, *, is_whole: bool = False
+) -> list[Entry]:
+    """Return the last entries, of one version or of all; a move is of the version left, too.
+
+    An announced move of which a later entry tells the end is left out, unless `is_whole`.
+    """
+    ended = {entry.evidence.get("intent") for entry in chain.entries}
     fitting = [
         entry
         for entry in chain.entries
-        if version is None or version in (entry.version, entry.evidence.get("from"))
+        if (is_whole or entry.kind != "moving" or entry.sha256 not in ended)
+        and (version is None or version in (entry.version, entry.evidence.get("from")))
     ]
-    return fitting[-last:] if last else []
+    return fitting[-last:]
 
 
-def draw_entries(entries: Iterable[Entry]) -> Table:
-    """Return the table of some entries."""
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for column in ("entry", "when (UTC)", "who", "what"):
-        table.add_column(column, no_wrap=True, justify="right" if column == "entry" else "left")
-    table.add_column("why")
-    for entry in entries:
-        colour = _COLOURS.get(entry.kind)
-        what = escape(describe_kind(entry))
-        table.add_row(
-            str(entry.number),
-            escape(entry.time[:19].replace("T", " ")),
-            escape(entry.actor),
-            f"[{colour}]{what}[/]" if colour else what,
-            escape(describe_reason(entry)),
-        )
-    return table
+def draw_entry(entry: Entry) -> Iterator[str]:
+    """Yield the lines of an entry: what, when and who, and below it why."""
+    colour = _COLOURS.get(entry.kind, "bold")
+    when, what = entry.time[:19].replace("T", " "), escape(describe_kind(entry))
+    yield f"{entry.number:>5}  [dim]{when}[/]  [{colour}]{what}[/]  [dim]{escape(entry.actor)}[/]"
+    if reason := describe_reason(entry):
+        yield f"       [dim]{escape(reason)}[/]"
 
 
 def describe_kind(entry: Entry) -> str:

@@ -145,7 +145,9 @@ def _follow(
         lambda folder: f"Bento in {folder.relative_to(workspace.root)}",
     )
     trial = call(
-        "trial", lambda: candidate.try_bento(workspace, version, bento, params), describe_trial
+        "trial",
+        lambda: candidate.try_bento(workspace, version, bento, params),
+        describe_trial,
     )
     comparison = call(
         "compare",

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 from components.child import interpreter_first, supervised
@@ -87,7 +86,6 @@ def package(served: Path, lineage: Mapping[str, str], target: Path, *, tolerance
     if _holds(target, digest):
         log.info("bento unchanged tag=%s target=%s", tag, target)
         return tag
-    _sweep(target)
     with write_folder(target) as folder:
         scratch = folder / ".build"
         _stage(recipe, scratch / "stage")
@@ -148,15 +146,6 @@ def _holds(target: Path, recipe: str) -> bool:
         log.warning("bento damaged, building it anew reason=%s", error)
         return False
     return True
-
-
-def _sweep(target: Path) -> None:
-    """Remove what builds that were killed have left beside the target."""
-    for folder in target.parent.glob(f".{target.name}.*"):
-        pid, _, kind = folder.name.removeprefix(f".{target.name}.").partition(".")
-        if kind in ("tmp", "old") and pid.isdigit() and not psutil.pid_exists(int(pid)):
-            log.info("leftover of a killed build removed folder=%s", folder)
-            shutil.rmtree(folder)
 
 
 def _stage(recipe: Recipe, stage: Path) -> None:

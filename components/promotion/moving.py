@@ -22,7 +22,7 @@ CHAMPION, PREVIOUS = "champion", "previous"
 # Where machines share a server, a move waits so long for one that another machine has begun, and
 # a machine begins no write to the alias later than the second number after it has said that it
 # will. A write with all its retries takes less than the difference, so who has waited writes last.
-OTHERS_SECONDS = 90.0
+OTHERS_SECONDS = 180.0
 OWN_SECONDS = 20.0
 _POLL_SECONDS = 1.0
 
