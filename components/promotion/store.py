@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from components.errors import ParameterError, ServiceError
+from components.files import write_bytes
 from components.locking import hold_lock
 from components.settings import TELEMETRY_OFF
 
@@ -116,10 +118,12 @@ class Store:
 
     @property
     def domain(self) -> str:
-        """Whom `hold` keeps apart: who writes to the same SQLite store, or, with a server, this
-        user of this machine.
+        """Whom `hold` keeps apart: who writes to the same SQLite store, or, with a server, who
+        shares this user's cache folder on this machine.
         """
-        return self.uri if self.file is not None else f"{socket.gethostname()}:{_cache_folder()}"
+        if self.file is not None:
+            return "sqlite"
+        return f"{socket.gethostname()} {_read_token(_lock_folder() / 'domain')}"
 
     @contextmanager
     def hold(self, name: str) -> Iterator[None]:
@@ -134,7 +138,7 @@ class Store:
             path = self.file.with_name(f"{self.file.name}.{key}.lock")
         else:
             server = hashlib.sha256(self.name.encode()).hexdigest()[:16]
-            path = _cache_folder() / "locks" / f"{server}.{key}.lock"
+            path = _lock_folder() / f"{server}.{key}.lock"
         with hold_lock(path, wait_seconds=_LOCK_SECONDS, what=f"{name} in {self.name}"):
             yield
 
@@ -183,6 +187,14 @@ def _lay_down(file: Path) -> None:
         beside.rename(file)
 
 
-def _cache_folder() -> Path:
+def _lock_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "beholder"
+    return Path(base) / "beholder/locks"
+
+
+def _read_token(path: Path) -> str:
+    """Return what sets a folder apart from every other, drawn when it is first asked for."""
+    with hold_lock(path.with_suffix(".lock"), wait_seconds=_LOCK_SECONDS, what=str(path)):
+        if not path.is_file():
+            write_bytes(path, uuid.uuid4().hex.encode())
+        return path.read_text()
