@@ -32,7 +32,7 @@ check: setup  ## format, lint, types and import rules
 test: setup  ## all tests
 	$(BIN)/python -m pytest --numprocesses=2
 
-torture: setup  ## the long tests: processes killed by SIGKILL all over the place
+torture: setup  ## the long tests, which are no part of the others
 	$(BIN)/python -m pytest -m torture
 
 lock:  ## resolve requirements.lock anew
