@@ -202,22 +202,27 @@ def _build(scratch: Path, tag: str) -> Path:
         *(sys.executable, "-m", "bentoml", "build", "--version", version),
         *("-f", "bentofile.yaml", "--output", "tag", "."),
     ]
-    result = subprocess.run(
-        supervised(command),
-        cwd=scratch / "stage",
-        env={
-            **os.environ,
-            **TELEMETRY_OFF,
-            "BENTOML_HOME": str(home),
-            "PATH": interpreter_first(),
-            "PYTHONSAFEPATH": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=_BUILD_SECONDS,
-        check=False,
-    )
+    try:
+        result = subprocess.run(
+            supervised(command),
+            cwd=scratch / "stage",
+            env={
+                **os.environ,
+                **TELEMETRY_OFF,
+                "BENTOML_HOME": str(home),
+                "PATH": interpreter_first(),
+                "PYTHONSAFEPATH": "1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=_BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BeholderError(
+            f"BentoML did not build {tag} in {_BUILD_SECONDS} s: the machine is too busy; try again"
+        ) from error
     built = home / "bentos" / name / version
     if result.returncode != 0 or not built.is_dir():
         end = "\n".join((result.stdout + result.stderr).splitlines()[-15:])

@@ -4,6 +4,7 @@ Prints a line each time: the champion's number, `none`, or `bad` and why. Ends w
 """
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ def main() -> None:
     uri = f"sqlite:///{workspace.state / 'mlflow.db'}"
     registry, store = Registry(uri, "beholder"), Store(uri)
     while not stop.exists():
+        time.sleep(0.02)  # so that it leaves the others a share of the processor
         try:
             champion = registry.champion()
             if champion is None:

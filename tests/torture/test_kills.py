@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,32 +57,49 @@ def place_bundles(workspace: Workspace, served_bundle: Path, mean: float) -> Non
         seal_bundle(folder)
 
 
-def work(workspace: Workspace, *deadly: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "tests.torture.work", str(workspace.root), *deadly]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+Work = Callable[..., tuple[int, dict[str, int]]]
+
+
+@pytest.fixture
+def work(workspace: Workspace) -> Iterator[Work]:
+    """Bring the bundles of now to be champion, or to death at an event: exit code and counts."""
+    command = [sys.executable, "-m", "tests.torture.work", str(workspace.root)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        jobs, answers = worker.stdin, worker.stdout
+
+        def run(phase: str = "", event: int = 0) -> tuple[int, dict[str, int]]:
+            print(json.dumps([phase, event]), file=jobs, flush=True)
+            answer = json.loads(answers.readline())
+            return answer["code"], answer["counts"]
+
+        yield run
+        jobs.close()
 
 
 def test_twelve_kills_never_show_a_broken_champion_and_the_next_run_converges(
-    workspace: Workspace, served_bundle: Path, seen: Path
+    workspace: Workspace, served_bundle: Path, work: Work, seen: Path
 ):
     place_bundles(workspace, served_bundle, 3.0)
-    counted = work(workspace)
-    assert counted.returncode == 0, counted.stderr
-    counts = json.loads(counted.stdout.splitlines()[-1])
+    code, counts = work()
+    assert code == 0
     registry = Registry(f"sqlite:///{workspace.state / 'mlflow.db'}", "beholder")
     assert_converged(workspace, registry, 1)
     deaths = [(phase, share) for phase in PHASES for share in SHARES]
     for number, (phase, share) in enumerate(deaths, 2):
         place_bundles(workspace, served_bundle, 3.0 + number / 100)
-        killed = work(workspace, phase, str(max(1, round(counts[phase] * share))))
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        code, _ = work(phase, max(1, round(counts[phase] * share)))
+        assert code == -signal.SIGKILL
         shown = registry.champion()
         assert shown is not None
         assert shown.number in (number - 1, number)
         assert registry.ledger.verify() == ()
         assert registry.find_drift() is None
-        again = work(workspace)
-        assert again.returncode == 0, again.stderr
+        code, _ = work()
+        assert code == 0
         assert_converged(workspace, registry, number)
     lines = seen.read_text().splitlines()
     assert [line for line in lines if line.startswith("bad")] == []
