@@ -20,7 +20,7 @@ from benchmarks.comparison.answers import STATIC, AnswerStore
 from benchmarks.comparison.contest import REFERENCES, Contest
 from benchmarks.comparison.dataset import Dataset, read_dataset
 from benchmarks.comparison.draws import FOLDS, SPLITS, Draw, draw, numbers_of
-from benchmarks.comparison.ours import PREQUENTIAL, SITUATIONS, TWO_SIDED, Ours
+from benchmarks.comparison.ours import IN_SESSION, LIVING, PREQUENTIAL, SITUATIONS, Ours
 from benchmarks.comparison.peer_environment import PeerEnvironment
 from benchmarks.comparison.peer_fits import PeerFits
 from benchmarks.comparison.peers import PEERS, SVDPP
@@ -43,8 +43,10 @@ from components.settings import load_settings
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 TITLES = {
     STATIC: "Static: histories hold train rows",
+    IN_SESSION: "In session: as static, and it is known when each question is asked; the hybrid's "
+    "mood reads what was rated before, gru and sasrec what came later too",
+    LIVING: "Living: as in session, and histories hold the test rows that were given before",
     PREQUENTIAL: "Prequential: histories hold what the user had rated by then, and nothing later",
-    TWO_SIDED: "Two-sided: histories hold what the user rated later too, unknown in life",
 }
 # Learnt only when named: without a GPU it takes hours.
 COSTLY = {"finetuned"}

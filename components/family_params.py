@@ -35,12 +35,17 @@ class Rules(Section):
 
 
 class Schedule(Section):
-    """How a family that learns by the loop takes its steps."""
+    """How a family that learns by the loop takes its steps.
+
+    `averaging` is how much of the average over past steps, which answers, each new step leaves; 0
+    answers from the last step alone.
+    """
 
     learning_rate: Positive
     batches: Count
     max_epochs: Count
     patience: Count
+    averaging: BelowOne = 0.0
 
     def batches_a_step(self) -> int:
         """Return how many batches the optimiser adds up before it takes a step."""
@@ -80,6 +85,17 @@ class SvdPlusPlus(MatrixFactorization):
     history_prior: Positive
 
 
+class NewItems(Section):
+    """How an item that nobody rated is rated: by what it looks like and its categories."""
+
+    bias_prior: Positive
+    item_prior: Positive
+    image_bias_prior: Positive
+    taste_prior: Positive
+    category_bias_prior: Positive
+    category_taste_prior: Positive
+
+
 class Hybrid(Schedule, LookOptions):
     """Factors, histories and images; each `_prior` is σ² of a rating over that of a parameter."""
 
@@ -93,11 +109,10 @@ class Hybrid(Schedule, LookOptions):
     image_bias_prior: Positive
     category_prior: Positive
     category_bias_prior: Positive
-    id_dropout: BelowOne
     history_dropout: BelowOne
-    session_ratings: Positive
-    session_minutes: Positive
     session_prior: Positive
+    session_weight_prior: Positive
+    new_items: NewItems
 
 
 class Augmentation(Section):

@@ -14,6 +14,22 @@ from components.files import write_bytes
 
 _NEVER_WRAP = 1 << 16
 
+# A number that is not finite would let everything pass.
+Margin = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SliceKind = Literal[
+    "warm",
+    "cold_user",
+    "cold_item",
+    "few_ratings",
+    "many_ratings",
+    "recent_item",
+    "old_item",
+    "early",
+    "late",
+    "category",
+]
+
 
 class Data(Section):
     """What a rating and an item are here."""
@@ -145,13 +161,43 @@ class Refit(Section):
 
 
 class Trial(Section):
-    """What a Bento must keep to before it may be promoted."""
+    """How a Bento is tried; what it may cost is the gate's to say (`gate.limits`)."""
 
     tolerance: Positive
     requests: Annotated[int, Field(ge=10, le=10_000)]
-    max_latency_ms: Positive
-    max_memory_mb: Positive
     max_start_seconds: Positive
+
+
+class Slices(Section):
+    """By how much no slice may get worse, in rating points of RMSE.
+
+    `category` stands for every category. The slices in `must_hold` must be shown to be within
+    their margin; of the others with enough rows and users it is enough that they are not measured
+    beyond it.
+    """
+
+    min_rows: Annotated[int, Field(ge=1)]
+    min_users: Annotated[int, Field(ge=2)]
+    margin: Margin
+    margins: dict[SliceKind, Margin]
+    must_hold: tuple[SliceKind, ...]
+
+    def margin_of(self, kind: str) -> float:
+        """Return the margin of a kind of slice."""
+        return {str(name): margin for name, margin in self.margins.items()}.get(kind, self.margin)
+
+
+class Limits(Section):
+    """What a champion may cost, as its trial measured it.
+
+    Response times are those of one request after the other, lists and pictures each; memory is
+    that of the server and one worker.
+    """
+
+    max_latency_p50_ms: Limit
+    max_latency_p99_ms: Limit
+    max_memory_mb: Limit
+    max_bundle_mb: Limit
 
 
 class Gate(Section):
@@ -159,9 +205,21 @@ class Gate(Section):
 
     level: Annotated[float, Field(gt=0.5, lt=1)]
     bootstrap: Annotated[int, Field(ge=100)]
+    seed: int
     min_rows: Annotated[int, Field(ge=1)]
     min_users: Annotated[int, Field(ge=2)]
-    seed: int
+    slices: Slices
+    limits: Limits
+
+    @model_validator(mode="after")
+    def _check_draws(self) -> "Gate":
+        least = math.ceil(10 / (1 - self.level) - 1e-9)
+        if self.bootstrap < least:
+            raise ValueError(
+                f"bootstrap {self.bootstrap} is too few for the ends of {self.level:g} intervals; "
+                f"{least} are needed"
+            )
+        return self
 
 
 class Params(Section):

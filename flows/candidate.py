@@ -18,6 +18,7 @@ from flows.data_versions import read_data_versions
 from flows.lineage import Lineage, find_package_lock
 from flows.releases import (
     COMPARISON_TAG,
+    JUDGEMENT_TAG,
     LINEAGE_TAG,
     fetch_bundles,
     open_registry,
@@ -37,8 +38,8 @@ def find_finished(workspace: Workspace) -> Version | None:
     """Return the version of the workspace's bundles if all is decided about it, else None.
 
     It is if it is champion, if somebody went back from it, or if it was turned down beside the
-    very champion of now, by the very rules of now. A run that was killed between the gate and the
-    alias left one to decide about.
+    very champion of now, by the very rules of now, and not by time alone. A run that was killed
+    between the gate and the alias left one to decide about.
     """
     bundles = workspace_bundles(workspace)
     if not (bundles.evaluation.is_dir() and bundles.served.is_dir()):
@@ -104,7 +105,7 @@ def register(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> Version
 
 def try_bento(workspace: Workspace, version: Version, bento: Path, params: Params) -> TrialReport:
     """Boot a version's Bento, ask it the golden questions, and note on the version how it did."""
-    report = run_trial(bento, params.trial)
+    report = run_trial(bento, params.trial, limits=params.gate.limits)
     open_registry(workspace).mark_trial(version, TrialFacts.from_json(report.to_json()))
     return report
 
@@ -113,12 +114,14 @@ def compare_with_champion(
     workspace: Workspace, version: Version, champion: Version | None, params: Params
 ) -> Comparison:
     """Score the candidate, the champion and the ladder now, on the candidate's test rows."""
+    bundles = fetch_bundles(workspace, version)
     comparison = compare(
-        fetch_bundles(workspace, version).evaluation,
+        bundles.evaluation,
         None if champion is None else fetch_bundles(workspace, champion).evaluation,
         {rung.name: rung for rung in sorted(workspace.ladder.iterdir())},
         read_parquet(workspace.split / "test.parquet"),
         params.gate,
+        served=bundles.served,
     )
     open_registry(workspace).annotate(
         version, COMPARISON_TAG, json.dumps(comparison.to_json(), sort_keys=True)
@@ -143,8 +146,11 @@ def decide(
         "trial": hash_json(trial.to_json()),
     }
     registry.mark(version, verdict, evidence)
-    # Last: a kill before it leaves a verdict that does not count as one beside this champion.
-    registry.annotate(version, JUDGED_BESIDE_TAG, _describe_judgement(champion, params))
+    registry.annotate(version, JUDGEMENT_TAG, json.dumps(verdict.to_json(), sort_keys=True))
+    # Last: a kill before it leaves a verdict that does not count as one beside this champion. One
+    # that rests on time alone never counts: a machine that was busy says nothing for good.
+    beside = _describe_judgement(champion, params)
+    registry.annotate(version, JUDGED_BESIDE_TAG, f"{beside}, again" if verdict.again else beside)
     return verdict
 
 

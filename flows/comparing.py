@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 # Trained only when named: it reads every picture again and again.
 EXPENSIVE = ("finetuned",)
-_CATEGORIES, _FEW_RATINGS = 6, 20
 _KEPT_GROUNDS = 5
 
 log = logging.getLogger(__name__)
@@ -236,11 +235,11 @@ def _train(ground: Ground, params: Params) -> "Entry":
 
 
 def _slice(ground: Ground, params: Params) -> "dict[str, Bools]":
-    from components.evaluation.slices import slice_rows
+    from components.slices import slice_rows
     from components.training.trials import learn
 
     simplest = learn(ground.material, put_values(params, "mean", {}), ground.material.ratings, 0)
-    return slice_rows(ground.test, simplest, categories=_CATEGORIES, few=_FEW_RATINGS)
+    return slice_rows(ground.test, simplest)
 
 
 def _drop_old_grounds(cache: Path, own: Path) -> None:

@@ -26,10 +26,13 @@ _RUNG = "biases"
 # The template suits pictures that say little of tastes; here tastes come from them. Chosen on valid
 # rows of the drawn ratings.
 _TRUST_IN_IMAGES = {
-    "families.hybrid.factors": 8,
-    "families.hybrid.factor_prior": 10.0,
+    "families.hybrid.factors": 4,
+    "families.hybrid.image_factors": 64,
+    "families.hybrid.factor_prior": 5.0,
     "families.hybrid.image_prior": 100.0,
     "families.hybrid.image_bias_prior": 100.0,
+    "families.hybrid.new_items.image_bias_prior": 100.0,
+    "families.hybrid.new_items.taste_prior": 300.0,
 }
 
 

@@ -20,6 +20,9 @@ from flows.tracking import store_address
 
 LINEAGE_TAG = "beholder.lineage"
 COMPARISON_TAG = "beholder.comparison"
+JUDGEMENT_TAG = (
+    "beholder.judgement"  # the whole verdict.json; the registry's own tags are for people
+)
 
 log = logging.getLogger(__name__)
 

@@ -78,7 +78,20 @@ def describe(version: int, comparison: Comparison, verdict: Verdict) -> str:
         gap = "" if difference is None else f"{difference.value:+.4f}"
         rmse = score.rmse
         lines.append(f"| {name} | {rmse.value:.4f} | {rmse.low:.4f} – {rmse.high:.4f} | {gap} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_describe_slices(comparison, verdict)])
+
+
+def _describe_slices(comparison: Comparison, verdict: Verdict) -> list[str]:
+    """Return the table of the slices; none where there was no champion to differ from."""
+    lines = [
+        f"| {name} | {part.rows:,} | {part.users:,} | {part.difference.value:+.4f} | "
+        f"{part.difference.low:+.4f} – {part.difference.high:+.4f} | "
+        f"{verdict.slices.get(name, 'not judged')} |"
+        for name, part in comparison.slices.items()
+        if part.difference is not None
+    ]
+    head = "| slice | rows | users | candidate − champion | interval | within its margin |"
+    return ["", head, "|---|---:|---:|---:|---:|---|", *lines] if lines else []
 
 
 def show_report(path: Path) -> None:

@@ -49,6 +49,8 @@ def _describe_training(report: dict[str, Any]) -> str:
 
 def _describe_evaluation(report: dict[str, Any]) -> str:
     static = report["static"]
+    if static["rmse"] is None:
+        return "RMSE is no finite number"
     return f"RMSE {static['rmse']:.4f} ({static['rmse_low']:.4f} to {static['rmse_high']:.4f})"
 
 

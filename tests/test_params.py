@@ -1,10 +1,12 @@
+import math
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from components.errors import ParameterError
-from components.params import load_params, write_values
+from components.params import SliceKind, load_params, write_values
 
 TEMPLATE = Path(__file__).parents[1] / "params.yaml"
 
@@ -93,3 +95,37 @@ def test_values_that_do_not_fit_leave_the_file_alone(
     with pytest.raises(ParameterError, match=said):
         write_values(path, values)
     assert path.read_bytes() == TEMPLATE.read_bytes()
+
+
+@pytest.mark.parametrize("part", ["slices", "limits"])
+@pytest.mark.parametrize("value", [math.inf, math.nan, -1.0])
+def test_gate_takes_no_margin_and_no_limit_that_would_let_everything_pass(
+    tmp_path: Path, part: str, value: float
+) -> None:
+    content = yaml.safe_load(TEMPLATE.read_text())["gate"][part]
+    key = {"slices": "margin", "limits": "max_latency_p99_ms"}[part]
+    path = write_changed(tmp_path, "gate", **{part: {**content, key: value}})
+    with pytest.raises(ParameterError, match=rf"gate\.{part}\.{key}"):
+        load_params(path)
+
+
+def test_gate_refuses_slices_that_there_are_not(tmp_path: Path) -> None:
+    content = yaml.safe_load(TEMPLATE.read_text())["gate"]["slices"]
+    for wrong in ({"margins": {"cold_itme": 0.1}}, {"must_hold": ["all"]}):
+        path = write_changed(tmp_path, "gate", slices={**content, **wrong})
+        with pytest.raises(ParameterError, match=rf"gate\.slices\.{next(iter(wrong))}"):
+            load_params(path)
+
+
+def test_every_kind_of_slice_can_be_named_in_the_gates_policy(tmp_path: Path) -> None:
+    content = yaml.safe_load(TEMPLATE.read_text())["gate"]["slices"]
+    kinds = list(get_args(SliceKind))
+    path = write_changed(tmp_path, "gate", slices={**content, "must_hold": kinds})
+    slices = load_params(path).gate.slices
+    assert list(slices.must_hold) == kinds
+    assert slices.margin_of("warm") == slices.margin
+
+
+def test_gate_with_too_few_draws_for_its_level_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"bootstrap 900 is too few.*1000 are needed"):
+        load_params(write_changed(tmp_path, "gate", bootstrap=900, level=0.99))

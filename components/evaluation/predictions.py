@@ -21,13 +21,16 @@ def predict_static(predictor: Predictor, test: pd.DataFrame) -> Floats:
     return predictor.predict(test["user_id"].tolist(), test["item_id"].tolist())
 
 
-def predict_prequential(predictor: Predictor, test: pd.DataFrame) -> Floats:
+def predict_prequential(
+    predictor: Predictor, test: pd.DataFrame, *, later_train_rows: bool = False
+) -> Floats:
     """Return the rating of each row, as known just before the second in which it was given.
 
     The history holds the user's train and test rows of earlier seconds, and none of the same
-    second or later: a split that is not by time has train rows there too. Test rows of items
-    that the catalogue does not hold tell nothing. What was learnt stays learnt: the factors of
-    users and items come from all train rows, later ones included.
+    second or later: a split that is not by time has train rows there too, which only
+    `later_train_rows` leaves in. Test rows of items that the catalogue does not hold tell nothing.
+    What was learnt stays learnt: the factors of users and items come from all train rows, later
+    ones included.
     """
     predicted_N = np.zeros(len(test), np.float32)
     if test.empty:
@@ -35,7 +38,7 @@ def predict_prequential(predictor: Predictor, test: pd.DataFrame) -> Floats:
     names, user_N = np.unique(
         test["user_id"].to_numpy(dtype=object).astype(str), return_inverse=True
     )
-    past = _Past.of(predictor, names.tolist(), user_N, test)
+    past = _Past.of(predictor, names.tolist(), user_N, test, later_train_rows)
     moments = _find_moments(user_N, test["timestamp"].to_numpy(np.int64))
     for start in range(0, len(moments), _FOLDS_AT_ONCE):
         block = moments[start : start + _FOLDS_AT_ONCE]
@@ -81,15 +84,24 @@ def _find_moments(user_N: Ints, times_N: Ints) -> list[_Moment]:
 
 @dataclass(frozen=True)
 class _Past:
-    """All that U users rated, in train and test rows: user u's from `offsets[u]` on, by time."""
+    """All that U users rated, in train and test rows: user u's from `offsets[u]` on, by time.
+
+    `is_kept` are the rows that may be read whenever they were given.
+    """
 
     indices: tuple[int, ...]
     offsets: Ints
     rated: History
+    is_kept: Bools
 
     @classmethod
     def of(
-        cls, predictor: Predictor, user_ids: list[str], user_N: Ints, test: pd.DataFrame
+        cls,
+        predictor: Predictor,
+        user_ids: list[str],
+        user_N: Ints,
+        test: pd.DataFrame,
+        later_train_rows: bool,
     ) -> "_Past":
         """Merge the train rows of the users with the test rows of known items."""
         book = predictor.bundle.users
@@ -106,13 +118,13 @@ class _Past:
         order = np.lexsort((items, times, users))
         offsets = np.searchsorted(users[order], np.arange(len(user_ids) + 1))
         rated = History(items[order], ratings[order], times[order])
-        return cls(tuple(index_U.tolist()), offsets, rated)
+        is_kept = (order < len(rows_T)) & later_train_rows
+        return cls(tuple(index_U.tolist()), offsets, rated, is_kept)
 
     def ask(self, moment: _Moment) -> Asker:
         """Return the user as known just before a moment."""
-        start, end = self.offsets[moment.user], self.offsets[moment.user + 1]
-        earlier = np.searchsorted(self.rated.times_N[start:end], moment.now, side="left")
-        rows = slice(start, start + earlier)
+        rows = np.arange(self.offsets[moment.user], self.offsets[moment.user + 1])
+        rows = rows[(self.rated.times_N[rows] < moment.now) | self.is_kept[rows]]
         history = History(
             self.rated.items_N[rows], self.rated.ratings_N[rows], self.rated.times_N[rows]
         )

@@ -115,6 +115,8 @@ def name_slice(name: str) -> str:
 
 def describe_gain(gain: Interval) -> str:
     """Return what the paired difference to the best rung says: better, worse or a tie."""
+    if not math.isfinite(gain.value):
+        return "no number"
     if gain.high < 0:
         return "better"
     return "worse" if gain.low > 0 else "a tie"

@@ -23,7 +23,6 @@ from components.evaluation.pictures import Thumbnails
 from components.evaluation.predictions import predict_prequential, predict_static, sample_users
 from components.evaluation.report import Findings, render_report
 from components.evaluation.response_time import time_lists
-from components.evaluation.slices import slice_rows
 from components.files import read_parquet, write_bytes, write_json, write_parquet
 from components.leakage import Audit
 from components.models.bundle import Bundle, load_bundle, read_digest
@@ -34,11 +33,10 @@ from components.params import Evaluate, Params
 from components.paths import Workspace
 from components.progress import track
 from components.settings import Settings
+from components.slices import slice_rows
 
 CANDIDATE = "candidate"
 _BINS = 10
-_CATEGORIES = 6
-_FEW_RATINGS = 20
 _EXAMPLES = 4
 _TIMED_USERS = 200
 
@@ -120,7 +118,7 @@ def _measure(
     rungs = [measured[rung] for rung in RUNGS]
     best = min(rungs, key=lambda rung: rung.rmse.value).name
     ours_N = scored.static[CANDIDATE]
-    slices = slice_rows(test, bundle, categories=_CATEGORIES, few=_FEW_RATINGS)
+    slices = slice_rows(test, bundle)
     return Findings(
         candidate=measured[CANDIDATE],
         prequential=Measurement.of(

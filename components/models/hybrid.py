@@ -1,12 +1,17 @@
 """The hybrid: factors, both histories, images and categories; each may be missing when asked.
 
-    rating(u, i) = μ + b_i + ⟨ z_u, (v_i, 1) ⟩ + κ λ_u ν_i + κ' ν_u λ_i
+    rating(u, i) = μ + b_i + ⟨ z_u, (v_i, 1) ⟩ + κ λ_u ν_i + κ' ν_u λ_i     if somebody rated i
+                   μ + ⟨ w + t_u, f_i ⟩ + t_u0                               if nobody did
 
     v_i, b_i = q_i + g(who rated i) + W f_i      f_i: looks and categories of i
     z_u      = the posterior mean of a linear regression of what the user rated on (v, 1), around
                a prior mean that reads which items were rated, but not how
     λ_u      = the level of the items that u rated;   λ_i = the level of the users who rated i
     ν        = p / (n + p), how new somebody or something with n ratings is
+    w        = how everybody takes to looks and categories
+    t_u      = the ridge solution of what the user rated on (W f, f, 1): how this one differs
+
+and to both the mood of a session is added (`components.models.session`).
 
 Dimension letters as in `components.models`, and K image factors, G categories, C = D + 1 columns
 (the last is a linear term), R things read.
@@ -22,7 +27,7 @@ from components.models.catalogue import Bools, Catalogue, Floats, History, Ints,
 from components.models.categories import Categories
 from components.models.protocol import Asker, Side, Weights
 from components.models.ridge import path_of, solve_ridge, stack_priors
-from components.models.session import Session
+from components.models.session import Session, above_mean
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,10 @@ class Reader:
 class Hybrid:
     """Answers from the weights that `components.training.hybrid` exports, listed there.
 
-    The two last columns of a vector are λ and ν, times κ on the users' side. Salakhutdinov and
-    Mnih (2007), "Probabilistic matrix factorization", with the users integrated out as in Lawrence
-    and Urtasun (2009), "Non-linear matrix factorization with Gaussian processes".
+    The columns of a vector are v; λ and ν, times κ on the users' side; and f with a one, which
+    nobody's ratings have zeros for. The last turns the level z_u0 into t_u0. Salakhutdinov and Mnih
+    (2007), "Probabilistic matrix factorization", with the users integrated out as in Lawrence and
+    Urtasun (2009), "Non-linear matrix factorization with Gaussian processes".
     """
 
     family: ClassVar[str] = "hybrid"
@@ -70,49 +76,77 @@ class Hybrid:
         self._weights = weights
         self._softening, self._level_prior = (float(w) for w in weights["constants"])
         bias_prior, factor_prior = weights["user_priors"].astype(np.float64)
-        self._priors_C = stack_priors(bias_prior, factor_prior, weights["item"].shape[1] - 1)
-        self._session = Session(*(float(w) for w in weights["session"]))
+        self._factors = weights["item"].shape[1] - 1
+        self._priors_C = stack_priors(bias_prior, factor_prior, self._factors)
+        session_prior, self._mean_prior = (float(w) for w in weights["session_priors"])
+        self._session = Session(weights["session_rates"], weights["session_weights"], session_prior)
+        self._categories_IG = Categories.of(catalogue).features()
+        looks_IK = self._look(catalogue.embeddings_IE, catalogue.has_image_I)
+        self._seeing_FD = np.concatenate([weights["image"], weights["category"]])[:, :-1]
+        self._features_IF = np.concatenate([looks_IK, self._categories_IG], axis=1)
+        self._seen_ID = self._features_IF @ self._seeing_FD
+        self._likings_I = self._features_IF @ weights["new_likings"]
+        self._rated = self._fold_rated_items(looks_IK, users)
         self._items = self._fold_known_items(catalogue, users)
 
     def fold_users(self, users: Sequence[Asker]) -> Side:
-        """Return z_u with λ_u and ν_u; a user known from training is one like all others."""
+        """Return z_u with λ_u and ν_u, and t_u; a user known from training is one like others."""
         vectors_BE = np.empty((len(users), self._items.vectors_BD.shape[1]), np.float32)
         bias_B = np.empty(len(users), np.float32)
+        solved: tuple[History, np.ndarray] | None = None
         for row, asker in enumerate(users):
-            vectors_BE[row], bias_B[row] = self._fold(asker.history, asker.now)
+            # Who asks at many moments, with one history, is solved for once.
+            if solved is None or solved[0] is not asker.history:
+                solved = asker.history, self._solve(asker.history)
+            vectors_BE[row], bias_B[row] = solved[1][:-1], solved[1][-1]
+            known, new = self._read_mood(asker)
+            bias_B[row] += known
+            vectors_BE[row, -1] += new - known
         return Side(bias_B, vectors_BE, tuple(map(path_of, users)))
 
     def fold_items(self, embeddings_BE: Floats) -> Side:
-        """Return the prior of a new item plus what its images say."""
+        """Return what the images of new items say."""
         has_image_B = np.any(embeddings_BE != 0, axis=1)
         looks_BK = self._look(embeddings_BE, has_image_B)
-        rows_BC = self._weights["new_item"] + looks_BK @ self._weights["image"]
-        count = len(rows_BC)
-        paths = _item_paths(np.zeros(count, bool), has_image_B)
-        return _item_side(rows_BC, np.zeros(count), np.ones(count), paths)
+        average_BG = np.zeros((len(looks_BK), self._categories_IG.shape[1]), np.float32)
+        features_BF = np.concatenate([looks_BK, average_BG], axis=1)
+        return self._describe_new(features_BF, has_image_B)
 
     def known_items(self) -> Side:
         """Return every item's side."""
         return self._items
 
-    def _fold(self, history: History, now: int | None) -> tuple[Floats, np.floating]:
+    def _solve(self, history: History) -> np.ndarray:
+        """Return a user's vector, and last the bias."""
         prior_C, linked_2 = self._expect(history)
         if not len(history):
-            return np.concatenate([prior_C[:-1], linked_2]).astype(np.float32), prior_C[-1]
-        x_NE, bias_N = self._items.vectors_BD[history.items_N], self._items.bias_B[history.items_N]
-        expected_N = x_NE @ np.concatenate([prior_C[:-1], linked_2]) + prior_C[-1]
-        residuals_N = history.ratings_N - self.mean - bias_N - expected_N
-        found_C = solve_ridge(x_NE[:, :-2], residuals_N, self._priors_C)
-        solved_C = prior_C + found_C
-        leftovers_N = residuals_N - x_NE[:, :-2] @ found_C[:-1] - found_C[-1]
-        # How well the things rated of late suit this user, against all that he rated: what comes
-        # next is alike, which tells something where nothing is known of it.
-        suits_N = bias_N + x_NE[:, :-2] @ solved_C[:-1]
-        kinds_N2 = np.stack([leftovers_N, suits_N - suits_N.mean()], axis=1)
-        mood, level = self._session.read(history.times_N, kinds_N2, now)
-        solved_C[-1] += mood
-        linked_2[0] += level
-        return np.concatenate([solved_C[:-1], linked_2]).astype(np.float32), solved_C[-1]
+            unknown_F1 = np.zeros(self._features_IF.shape[1] + 1)
+            unknown_F1[-1] = -prior_C[-1]
+            return np.concatenate([prior_C[:-1], linked_2, unknown_F1, prior_C[-1:]])
+        rated = self._rated.take(history.items_N)
+        expected_N = rated.vectors_BD @ np.append(prior_C[:-1], linked_2) + prior_C[-1]
+        above_N = history.ratings_N - self.mean
+        left_N = above_N - rated.bias_B - expected_N
+        solved_C = prior_C + solve_ridge(
+            rated.vectors_BD[:, : self._factors], left_N, self._priors_C
+        )
+        taste_F1 = self._solve_taste(history.items_N, above_N - self._likings_I[history.items_N])
+        taste_F1[-1] -= solved_C[-1]
+        return np.concatenate([solved_C[:-1], linked_2, taste_F1, solved_C[-1:]])
+
+    def _solve_taste(self, items_N: Ints, left_N: np.ndarray) -> np.ndarray:
+        """Return t_u, its part along the factors told by features, and last its level."""
+        x_NC = np.concatenate([self._seen_ID[items_N], self._features_IF[items_N]], axis=1)
+        solved_C1 = solve_ridge(x_NC, left_N, self._weights["new_priors"])
+        by_factor_D, by_feature_F1 = np.split(solved_C1, [self._factors])
+        by_feature_F1[:-1] += self._seeing_FD @ by_factor_D
+        return by_feature_F1
+
+    def _read_mood(self, asker: Asker) -> np.ndarray:
+        """Return what the latest ratings add to items that were rated, and to new ones."""
+        history = asker.history
+        above_N = above_mean(history.ratings_N, self.mean, self._mean_prior)
+        return self._session.read(history.times_N, above_N, asker.now)
 
     def _expect(self, history: History) -> tuple[np.ndarray, np.ndarray]:
         """Return z's prior mean (C,), and κ λ_u and κ' ν_u: what is known without any rating."""
@@ -130,14 +164,33 @@ class Hybrid:
             embeddings_BE, has_image_B, weights["image_mean"], weights["image_projection"]
         )
 
+    def _describe_new(self, features_BF: Floats, has_image_B: Bools) -> Side:
+        """Return the side of items that nobody rated."""
+        count = len(features_BF)
+        nothing = np.zeros((count, self._factors + 2), np.float32)
+        vectors_BE = np.concatenate([nothing, features_BF, np.ones((count, 1))], axis=1)
+        bias_B = features_BF @ self._weights["new_likings"]
+        paths = tuple("images" if has_image else "prior" for has_image in has_image_B)
+        return Side(bias_B.astype(np.float32), vectors_BE.astype(np.float32), paths)
+
     def _fold_known_items(self, catalogue: Catalogue, users: UserBook) -> Side:
+        rated_I = np.bincount(users.items_N, minlength=len(catalogue)) > 0
+        new = self._describe_new(self._features_IF, catalogue.has_image_I)
+        vectors_IE = new.vectors_BD * ~rated_I[:, None]
+        vectors_IE[rated_I, : self._factors + 2] = self._rated.vectors_BD[rated_I]
+        bias_I = np.where(rated_I, self._rated.bias_B, new.bias_B)
+        paths = (
+            "factors" if rated else path for rated, path in zip(rated_I, new.paths, strict=True)
+        )
+        return Side(bias_I, vectors_IE, tuple(paths))
+
+    def _fold_rated_items(self, looks_IK: Floats, users: UserBook) -> Side:
+        """Return b, v, ν and λ of all items, as if somebody had rated each."""
         weights = self._weights
-        looks_IK = self._look(catalogue.embeddings_IE, catalogue.has_image_I)
-        counts_I = np.bincount(users.items_N, minlength=len(catalogue))
-        rows_IC = np.where((counts_I > 0)[:, None], weights["item"], weights["new_item"])
-        rows_IC = rows_IC + looks_IK @ weights["image"]
-        rows_IC = rows_IC + Categories.of(catalogue).features() @ weights["category"]
-        levels_I = np.zeros(len(catalogue))
+        rows_IC = weights["item"] + looks_IK @ weights["image"]
+        rows_IC = rows_IC + self._categories_IG @ weights["category"]
+        counts_I = np.bincount(users.items_N, minlength=len(rows_IC))
+        levels_I = np.zeros(len(rows_IC))
         reader = Reader(
             weights["user_how"], weights["user_that"], self._level_prior, self._softening
         )
@@ -149,8 +202,9 @@ class Hybrid:
                 len(readers_N) + self._level_prior
             )
         newness_I = self._level_prior / (counts_I + self._level_prior)
-        paths = _item_paths(counts_I > 0, catalogue.has_image_I)
-        return _item_side(rows_IC, levels_I, newness_I, paths)
+        # The user's level meets the item's newness, and the user's newness the item's level.
+        vectors_IE = np.column_stack([rows_IC[:, :-1], newness_I, levels_I]).astype(np.float32)
+        return Side(rows_IC[:, -1].astype(np.float32), vectors_IE, ("factors",) * len(rows_IC))
 
 
 def project_looks(
@@ -170,18 +224,3 @@ def _by_item(users: UserBook, mean: float, base_U: Floats) -> Iterator[tuple[int
     ends = np.append(starts[1:], len(order_N))
     for item, start, end in zip(items.tolist(), starts, ends, strict=True):
         yield item, user_N[start:end], residuals_N[start:end]
-
-
-def _item_side(
-    rows_BC: Floats, levels_B: np.ndarray, newness_B: np.ndarray, paths: list[str]
-) -> Side:
-    # The user's level meets the item's newness, and the user's newness the item's level.
-    vectors_BE = np.column_stack([rows_BC[:, :-1], newness_B, levels_B]).astype(np.float32)
-    return Side(rows_BC[:, -1].astype(np.float32), vectors_BE, tuple(paths))
-
-
-def _item_paths(rated_B: Bools, has_image_B: Bools) -> list[str]:
-    return [
-        "factors" if rated else "images" if has_image else "prior"
-        for rated, has_image in zip(rated_B, has_image_B, strict=True)
-    ]

@@ -1,5 +1,7 @@
 """A user's side solved for when asked: ridge regression of the ratings on the items' vectors."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from components.models.catalogue import UNKNOWN, Floats
@@ -9,6 +11,11 @@ from components.models.protocol import Asker
 def stack_priors(bias_prior: float, factor_prior: float, width: int) -> np.ndarray:
     """Return the penalties of a solution (D + 1,): the vector's, and last the bias's."""
     return np.append(np.full(width, float(factor_prior)), float(bias_prior))
+
+
+def stack_blocks(sizes: Sequence[int], priors: Sequence[float]) -> np.ndarray:
+    """Return each block's prior, as often as the block has columns."""
+    return np.repeat(np.asarray(priors, np.float64), sizes)
 
 
 def solve_ridge(vectors_ND: Floats, residuals_N: Floats, priors_D1: np.ndarray) -> np.ndarray:

@@ -1,42 +1,53 @@
-"""A session's mood: how far the latest ratings lie off the usual, and how quickly that fades."""
+"""The mood of a session: what the latest ratings, against the user's usual, say of the next one."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from components.models.catalogue import Ints
+from components.models.catalogue import Floats, Ints
 
 
 @dataclass(frozen=True)
 class Session:
-    """Σ_j k_j e_j / (Σ_j k_j + prior) over past ratings, with
+    """⟨w_s, levels⟩ for S kinds of items, with F levels of what was rated before now:
 
-        k_j = exp(−(ratings since j) / ratings − (now − t_j) / seconds)
+        level_f = Σ_j k_fj r_j / (Σ_j k_fj + prior)
+        k_fj    = exp(−(now − t_j) × rate_f per second − (ratings since j) × rate_f per rating)
 
-    A kernel smoother (Nadaraya 1964, Watson 1964) with `prior` pseudo-ratings of zero; that ratings
+    where r_j is a rating above the user's mean. Kernel smoothers (Nadaraya 1964, Watson 1964) at
+    several scales, weighed by what they told of the next rating in the train rows; that ratings
     given together share an offset: Koren (2010), "Collaborative filtering with temporal dynamics",
     3.2. Ratings are counted beside the clock, for people go through lists of things alike, quickly
     or not.
     """
 
-    ratings: float
-    seconds: float
+    rates_F2: Floats
+    weights_SF: Floats
     prior: float
 
-    def read(self, times_N: Ints, leftovers_NS: np.ndarray, now: int | None) -> np.ndarray:
-        """Return the offsets (S,) in rating points, one for each kind of leftover.
+    def read(self, times_N: Ints, residuals_N: np.ndarray, now: int | None) -> np.ndarray:
+        """Return the offsets (S,) in rating points.
 
-        Zeros regardless of time (None) and without ratings. A rating later than `now` tells
-        nothing.
+        Zeros regardless of time (None) and without ratings. Only ratings of a second before `now`
+        tell anything.
         """
-        columns = leftovers_NS.shape[1]
-        past_N = np.zeros(0, bool) if now is None else times_N <= now
+        past_N = np.zeros(0, bool) if now is None else times_N < now
         if not past_N.any():
-            return np.zeros(columns)
+            return np.zeros(len(self.weights_SF))
         age_N = (now or 0) - times_N[past_N]
         # Those of the same second share their place, whatever order they came in.
         since_N = np.unique(age_N, return_inverse=True)[1]
         counts = np.bincount(since_N)
         before = np.cumsum(counts) - counts + (counts - 1) / 2
-        kernel_N = np.exp(-before[since_N] / self.ratings - age_N / self.seconds)
-        return kernel_N @ leftovers_NS[past_N] / (kernel_N.sum() + self.prior)
+        faded_FN = self.rates_F2 @ np.stack([age_N, before[since_N]])
+        kernel_FN = np.exp(-faded_FN)
+        levels_F = kernel_FN @ residuals_N[past_N] / (kernel_FN.sum(1) + self.prior)
+        offsets_S: np.ndarray = self.weights_SF @ levels_F
+        return offsets_S
+
+
+def above_mean(ratings_N: Floats, mean: float, prior: float) -> np.ndarray:
+    """Return ratings above their user's mean, itself shrunk to `mean` by `prior` ratings."""
+    residuals_N = ratings_N.astype(np.float64) - mean
+    shrunk: np.ndarray = residuals_N - residuals_N.sum() / (len(residuals_N) + prior)
+    return shrunk

@@ -34,6 +34,10 @@ _REFUSED = "release refused reason="
 log = logging.getLogger(__name__)
 
 
+class NotReadyError(ServiceError):
+    """The server lives, but was not ready in time."""
+
+
 @dataclass(frozen=True)
 class Running:
     """A server that is ready."""
@@ -52,7 +56,7 @@ def boot(bento: Path, *, ready_seconds: float, python: Path | None = None) -> It
     """Serve a Bento by one worker, yield when it is ready, and end it with all its children.
 
     They end too if this process is killed. Raises ServiceError, with what the server's log says,
-    if it refuses its release, dies or is not ready in time.
+    if it refuses its release or dies, NotReadyError if it is not ready in time.
     """
     with (
         tempfile.TemporaryDirectory(prefix="beholder-boot-") as scratch,
@@ -98,7 +102,7 @@ def _await_ready(child: subprocess.Popen[bytes], url: str, deadline: float, outp
         if child.poll() is not None:
             raise ServiceError(f"the server ended as it started: {_explain(output)}")
         if time.monotonic() > deadline:
-            raise ServiceError(f"the server was not ready in time: {_explain(output)}")
+            raise NotReadyError(f"the server was not ready in time: {_explain(output)}")
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,8 +1,11 @@
-"""One comparison: candidate, champion and ladder, scored now on the same rows, with intervals."""
+"""One comparison: candidate, champion and ladder, scored now on the same rows, with intervals.
+
+Differences in RMSE are below zero where the candidate is better.
+"""
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from components.contrasts import Contrast, contrast, floors
 from components.errors import CorruptFileError, DataError
 from components.models.bundle import Bundle, load_bundle, read_digest
 from components.models.catalogue import UNKNOWN, Bools, Ints
 from components.models.predictor import Predictor
 from components.params import Gate
-from components.statistics import Interval, bootstrap_rmse, paired_bootstrap
+from components.slices import EVERY_ROW, slice_rows
+from components.statistics import Interval
 
 _ROWS_AT_ONCE = 200_000
-_KEY = ["user_id", "item_id", "rating"]
+_KEY = ["user_id", "item_id", "rating", "timestamp"]
 
 Errors = npt.NDArray[np.float64]
 
@@ -27,8 +32,8 @@ Errors = npt.NDArray[np.float64]
 class Score:
     """How one bundle did on the compared rows.
 
-    `non_finite` counts its predictions and weights that are no number; with any such prediction,
-    `rmse` is NaN.
+    `non_finite` counts its predictions and weights that are no number, the candidate's served
+    bundle included; with any such prediction, `rmse` is NaN.
     """
 
     digest: str
@@ -39,10 +44,27 @@ class Score:
 
 @dataclass(frozen=True)
 class Rung:
-    """One rung of the ladder, and RMSE(candidate) − RMSE(rung): negative is better."""
+    """One rung of the ladder, and RMSE(candidate) − RMSE(rung)."""
 
     score: Score
     difference: Interval
+
+
+@dataclass(frozen=True)
+class Part:
+    """Both models on one slice of the rows: their RMSE, and the candidate's less the champion's.
+
+    `floor` is what the difference exceeds with all slices looked at together (see
+    `components.contrasts.floors`); NaN for slices too small to be judged. Without a champion there
+    is only the candidate.
+    """
+
+    rows: int
+    users: int
+    candidate: Interval
+    champion: Interval | None
+    difference: Interval | None
+    floor: float | None
 
 
 @dataclass(frozen=True)
@@ -50,8 +72,9 @@ class Comparison:
     """What the gate reads, and all that it reads of the models.
 
     Rows whose pair the champion or the candidate learnt are no test for it: they are left out,
-    and counted. `difference` is RMSE(candidate) − RMSE(champion): negative is better. The
-    intervals are at `level`.
+    and counted. `difference` is RMSE(candidate) − RMSE(champion). `slices` are those of
+    `components.slices`, as the candidate knows users and items. All intervals are at `level`:
+    differences studentised, RMSE by percentiles.
     """
 
     rows: int
@@ -63,6 +86,7 @@ class Comparison:
     champion: Score | None
     difference: Interval | None
     ladder: Mapping[str, Rung]
+    slices: Mapping[str, Part]
 
     @property
     def is_equal(self) -> bool:
@@ -90,6 +114,8 @@ class Comparison:
                     name: Rung(_read_score(rung["score"]), _read_interval(rung["difference"]))
                     for name, rung in content["ladder"].items()
                 },
+                # Versions from before slices were compared have none.
+                slices={name: _read_part(part) for name, part in content.get("slices", {}).items()},
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise CorruptFileError(
@@ -103,30 +129,40 @@ def compare(
     ladder: Mapping[str, Path],
     test: pd.DataFrame,
     gate: Gate,
+    *,
+    served: Path | None = None,
 ) -> Comparison:
-    """Score evaluation bundles on the same test rows (user_id, item_id, rating), in any order.
+    """Score evaluation bundles on the same test rows, in any order.
 
-    Raises CorruptFileError for a bundle that is not as it was written, DataError for test rows
-    that cannot be scored.
+    The rows have user_id, item_id, rating and timestamp. `served` is the bundle that would answer
+    for the candidate: nobody scores it, but its weights must be numbers too. Raises
+    CorruptFileError for a bundle that is not as it was written, DataError for test rows that cannot
+    be scored.
     """
     rows = _order_rows(test)
     contender = _measure(candidate, rows)
+    if served is not None:
+        bad = _count_bad(load_bundle(served))
+        contender = replace(contender, bad_weights=contender.bad_weights + bad)
     holder = None if champion is None else _measure(champion, rows)
     kept = ~contender.learnt if holder is None else ~(contender.learnt | holder.learnt)
-    judge = _Jury(rows["user_id"][kept], kept, gate)
+    jury = _Jury(rows[kept].reset_index(drop=True), kept, gate)
+    held = jury.weigh(contender, holder or contender, jury.slice(contender.bundle))
+    whole = held.pop(EVERY_ROW)
     return Comparison(
-        rows=int(kept.sum()),
-        users=judge.users,
+        rows=whole.rows,
+        users=whole.users,
         learnt_by_champion=0 if holder is None else int(holder.learnt.sum()),
         learnt_by_candidate=int(contender.learnt.sum()),
         level=gate.level,
-        candidate=judge.score(contender),
-        champion=None if holder is None else judge.score(holder),
-        difference=None if holder is None else judge.difference(contender, holder),
+        candidate=jury.score(contender, whole.a),
+        champion=None if holder is None else jury.score(holder, whole.b),
+        difference=None if holder is None else whole.difference,
         ladder={
-            name: judge.rung(contender, _measure(folder, rows))
+            name: jury.rung(contender, _measure(folder, rows))
             for name, folder in sorted(ladder.items())
         },
+        slices=_describe_slices(held, gate, has_champion=holder is not None),
     )
 
 
@@ -135,7 +171,7 @@ class _Measured:
     """One bundle's squared errors on all N rows, and which of their pairs it learnt."""
 
     digest: str
-    family: str
+    bundle: Bundle
     errors_N: Errors
     learnt: Bools
     bad_weights: int
@@ -144,33 +180,58 @@ class _Measured:
 class _Jury:
     """Scores measured bundles on the kept rows, with the same resampled users for each."""
 
-    def __init__(self, user_ids: "pd.Series[str]", kept: Bools, gate: Gate) -> None:
-        ids = user_ids.to_numpy(dtype=object).astype(str)
-        names, self._codes = np.unique(ids, return_inverse=True)
-        self.users = len(names)
-        self._kept = kept
-        self._draws, self._level, self._seed = gate.bootstrap, gate.level, gate.seed
+    def __init__(self, rows: pd.DataFrame, kept: Bools, gate: Gate) -> None:
+        ids = rows["user_id"].to_numpy(dtype=object).astype(str)
+        self._codes = np.unique(ids, return_inverse=True)[1]
+        self._rows, self._kept, self._gate = rows, kept, gate
 
-    def score(self, measured: _Measured) -> Score:
-        errors = measured.errors_N[self._kept]
-        rmse = bootstrap_rmse(
-            self._codes, errors, draws=self._draws, level=self._level, seed=self._seed
-        )
-        bad = int((~np.isfinite(errors)).sum()) + measured.bad_weights
-        return Score(measured.digest, measured.family, rmse, bad)
+    def slice(self, bundle: Bundle) -> dict[str, Bools]:
+        """Return which rows belong to each slice; all of them do to the first."""
+        every = {EVERY_ROW: np.ones(len(self._rows), bool)}
+        return every | slice_rows(self._rows, bundle) if len(self._rows) else every
 
-    def difference(self, one: _Measured, other: _Measured) -> Interval:
-        return paired_bootstrap(
+    def weigh(
+        self, one: _Measured, other: _Measured, groups: dict[str, Bools]
+    ) -> dict[str, Contrast]:
+        gate = self._gate
+        return contrast(
             self._codes,
             one.errors_N[self._kept],
             other.errors_N[self._kept],
-            draws=self._draws,
-            level=self._level,
-            seed=self._seed,
+            groups,
+            draws=gate.bootstrap,
+            level=gate.level,
+            seed=gate.seed,
         )
 
+    def score(self, measured: _Measured, rmse: Interval) -> Score:
+        errors = measured.errors_N[self._kept]
+        bad = int((~np.isfinite(errors)).sum()) + measured.bad_weights
+        return Score(measured.digest, measured.bundle.family, rmse, bad)
+
     def rung(self, candidate: _Measured, rung: _Measured) -> Rung:
-        return Rung(self.score(rung), self.difference(candidate, rung))
+        every = {EVERY_ROW: np.ones(len(self._rows), bool)}
+        held = self.weigh(candidate, rung, every)[EVERY_ROW]
+        return Rung(self.score(rung, held.b), held.difference)
+
+
+def _describe_slices(
+    held: Mapping[str, Contrast], gate: Gate, *, has_champion: bool
+) -> dict[str, Part]:
+    if not has_champion:
+        return {
+            name: Part(one.rows, one.users, one.a, None, None, None) for name, one in held.items()
+        }
+    judged = {
+        name: one
+        for name, one in held.items()
+        if one.rows >= gate.slices.min_rows and one.users >= gate.slices.min_users
+    }
+    lowest = dict(zip(judged, floors(judged.values(), gate.level), strict=True))
+    return {
+        name: Part(one.rows, one.users, one.a, one.b, one.difference, lowest.get(name, math.nan))
+        for name, one in held.items()
+    }
 
 
 def _order_rows(test: pd.DataFrame) -> pd.DataFrame:
@@ -195,7 +256,7 @@ def _measure(folder: Path, rows: pd.DataFrame) -> _Measured:
         predicted = predictor.predict(part["user_id"].tolist(), part["item_id"].tolist())
         errors_N[start : start + len(part)] = (predicted - part["rating"].to_numpy(np.float64)) ** 2
     return _Measured(
-        read_digest(folder), bundle.family, errors_N, _find_learnt(bundle, rows), _count_bad(bundle)
+        read_digest(folder), bundle, errors_N, _find_learnt(bundle, rows), _count_bad(bundle)
     )
 
 
@@ -236,4 +297,16 @@ def _read_score(content: Mapping[str, Any]) -> Score:
         str(content["family"]),
         _read_interval(content["rmse"]),
         int(content["non_finite"]),
+    )
+
+
+def _read_part(content: Mapping[str, Any]) -> Part:
+    champion, difference = content["champion"], content["difference"]
+    return Part(
+        int(content["rows"]),
+        int(content["users"]),
+        _read_interval(content["candidate"]),
+        None if champion is None else _read_interval(champion),
+        None if difference is None else _read_interval(difference),
+        None if difference is None else _read_number(content["floor"]),
     )

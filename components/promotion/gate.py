@@ -2,43 +2,70 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 from components.errors import CorruptFileError
-from components.params import Gate
+from components.params import Gate, Limits
 from components.promotion.comparison import Comparison, Rung, Score
+from components.promotion.findings import Decision, Finding, Versus, is_finite
+from components.promotion.slice_rules import State, judge_slices
 from components.statistics import Interval
 
-Decision = Literal["promote", "reject", "inconclusive"]
+_AGAIN = ("the machine may have been busy, so the next 'beholder retrain' tries it again",)
+# The strictest first.
+_ORDER: tuple[Decision, ...] = ("reject", "inconclusive", "promote")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says of a candidate, and why: a refused candidate is a value, no error."""
+    """What the gate says of a candidate, and why: a refused candidate is a value, no error.
+
+    `policy` is the section `gate` of params.yaml by which it was found, `slices` the state of each
+    slice beside the champion. `again` says that nothing but time stands against the candidate: how
+    long something took, on a machine that may have been busy. So it should be tried again.
+    """
 
     decision: Decision
     reasons: tuple[str, ...]
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    slices: Mapping[str, State] = field(default_factory=dict)
+    again: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Return the verdict as JSON."""
-        return {"decision": self.decision, "reasons": list(self.reasons)}
+        """Return verdict.json."""
+        return {
+            "decision": self.decision,
+            "reasons": list(self.reasons),
+            "policy": dict(self.policy),
+            "slices": dict(self.slices),
+            "again": self.again,
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Verdict":
-        """Read a verdict; raise CorruptFileError if it is none."""
+        """Read a verdict, of which only decision and reasons must be there.
+
+        Raises CorruptFileError if it is none.
+        """
         try:
             decision, reasons = content["decision"], tuple(map(str, content["reasons"]))
-        except (KeyError, TypeError) as error:
+            policy, slices = dict(content.get("policy", {})), dict(content.get("slices", {}))
+            again = content.get("again", False) is True
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise CorruptFileError(f"this is no verdict: {error!r}; run the gate again") from error
         if decision not in get_args(Decision):
             raise CorruptFileError(f"this is no verdict: {decision!r}; run the gate again")
-        return cls(decision, reasons)
+        return cls(decision, reasons, policy, slices, again)
 
 
 @dataclass(frozen=True)
 class TrialFacts:
-    """What the trial found out about the packaged candidate; see `from_json` for the fields."""
+    """What the trial found out about the packaged candidate; see `from_json` for the fields.
+
+    Response times are those of lists, and of pictures where the name says so. `timed_out` is a
+    failure by time alone.
+    """
 
     passed: bool
     reasons: tuple[str, ...]
@@ -46,6 +73,10 @@ class TrialFacts:
     latency_p50_ms: float
     latency_p99_ms: float
     memory_mb: float
+    image_latency_p50_ms: float
+    image_latency_p99_ms: float
+    bundle_mb: float
+    timed_out: bool = False
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrialFacts":
@@ -61,6 +92,10 @@ class TrialFacts:
                 latency_p50_ms=_read_number(content["latency_ms"]["p50"]),
                 latency_p99_ms=_read_number(content["latency_ms"]["p99"]),
                 memory_mb=_read_number(content["memory_mb"]),
+                image_latency_p50_ms=_read_number(content["image_latency_ms"]["p50"]),
+                image_latency_p99_ms=_read_number(content["image_latency_ms"]["p99"]),
+                bundle_mb=_read_number(content["bundle_mb"]),
+                timed_out=content["timed_out"] is True,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptFileError(
@@ -70,40 +105,96 @@ class TrialFacts:
     @property
     def failures(self) -> tuple[str, ...]:
         """Why this trial never lets anything pass; empty if it does."""
-        found = [] if self.passed else [f"the trial failed: {reason}" for reason in self.reasons]
-        if not self.passed and not found:
-            found = ["the trial failed without saying why"]
+        if not self.passed:
+            # What it did not come to measure is no reason of its own.
+            found = tuple(f"the trial failed: {reason}" for reason in self.reasons)
+            return found or ("the trial failed without saying why",)
         numbers = {
             "difference from the golden answers": self.max_difference,
-            "median response time": self.latency_p50_ms,
-            "99th percentile of the response time": self.latency_p99_ms,
+            "median response time of lists": self.latency_p50_ms,
+            "99th percentile of the response time of lists": self.latency_p99_ms,
+            "median response time of pictures": self.image_latency_p50_ms,
+            "99th percentile of the response time of pictures": self.image_latency_p99_ms,
             "memory": self.memory_mb,
+            "bundle's size": self.bundle_mb,
         }
-        found += [
+        return tuple(
             f"the trial's {name} is not a finite number ({value})"
             for name, value in numbers.items()
             if not math.isfinite(value)
-        ]
-        return tuple(found)
+        )
 
 
 def judge(comparison: Comparison, trial: TrialFacts, gate: Gate) -> Verdict:
     """Decide on a candidate from its comparison and its trial alone.
 
-    Rejected for good: a failed trial, any number of the candidate that is not finite, a candidate
-    significantly worse. Promoted: one whose interval of the difference to the champion lies
-    wholly below zero or, where there is no champion, one better than every rung of the ladder.
-    Everything else is inconclusive and keeps the champion.
+    Rejected: a failed trial, any number of the candidate that is not finite, a candidate surely
+    worse than the champion, in all or in a slice by more than its margin, or over a limit of its
+    cost. Promoted: one whose interval of the difference to the champion lies wholly below zero
+    with no slice standing against it or, where there is no champion, one better than every rung of
+    the ladder. Everything else is inconclusive and keeps the champion.
     """
-    failures = (*trial.failures, *_describe_bad_numbers(comparison))
-    if failures:
-        return Verdict("reject", failures)
-    doubts = _find_doubts(comparison, gate)
-    if doubts:
-        return Verdict("inconclusive", doubts)
-    if comparison.champion is not None and comparison.difference is not None:
-        return _judge_against_champion(comparison, comparison.champion, comparison.difference)
-    return _judge_against_ladder(comparison)
+    policy = gate.model_dump(mode="json")
+    wrong = _describe_bad_numbers(comparison)
+    if failures := (*trial.failures, *wrong):
+        again = trial.timed_out and not (trial.passed or wrong)
+        return Verdict("reject", (*failures, *_AGAIN[:again]), policy, again=again)
+    models = _judge_models(comparison, gate)
+    slow, large = _find_slow(trial, gate.limits), _find_large(trial, gate.limits)
+    findings = sorted([*slow, *large, *models.findings], key=lambda one: _ORDER.index(one.decision))
+    again = bool(slow) and {one.decision for one in (*large, *models.findings)} == {"promote"}
+    reasons = (*models.before, *(finding.reason for finding in findings), *models.after)
+    return Verdict(
+        findings[0].decision, (*reasons, *_AGAIN[:again]), policy, models.slices, again=again
+    )
+
+
+@dataclass(frozen=True)
+class _Models:
+    """What the comparison says: findings, what is told before and after, the slices' states."""
+
+    findings: list[Finding]
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    slices: Mapping[str, State] = field(default_factory=dict)
+
+
+def _judge_models(comparison: Comparison, gate: Gate) -> _Models:
+    if doubts := _find_doubts(comparison, gate):
+        return _Models([Finding("inconclusive", doubt) for doubt in doubts])
+    champion, difference = comparison.champion, comparison.difference
+    if champion is None or difference is None:
+        before = ("no champion yet: judged by the ladder",)
+        return _Models(_judge_against_ladder(comparison), before)
+    slices = judge_slices(comparison, gate)
+    overall = _judge_against_champion(comparison, champion, difference)
+    return _Models([overall, *slices.against], (), slices.told, slices.states)
+
+
+def _find_slow(trial: TrialFacts, limits: Limits) -> list[Finding]:
+    measured = {
+        "lists take a median of": (trial.latency_p50_ms, limits.max_latency_p50_ms),
+        "lists take (99th percentile)": (trial.latency_p99_ms, limits.max_latency_p99_ms),
+        "pictures take a median of": (trial.image_latency_p50_ms, limits.max_latency_p50_ms),
+        "pictures take (99th percentile)": (trial.image_latency_p99_ms, limits.max_latency_p99_ms),
+    }
+    return [
+        Finding("reject", f"too slow: {what} {value:.4g} ms, the limit is {limit:g} ms")
+        for what, (value, limit) in measured.items()
+        if not value <= limit
+    ]
+
+
+def _find_large(trial: TrialFacts, limits: Limits) -> list[Finding]:
+    measured = {
+        "the server takes": (trial.memory_mb, limits.max_memory_mb),
+        "the bundle takes": (trial.bundle_mb, limits.max_bundle_mb),
+    }
+    return [
+        Finding("reject", f"too large: {what} {value:.4g} MB, the limit is {limit:g} MB")
+        for what, (value, limit) in measured.items()
+        if not value <= limit
+    ]
 
 
 def _describe_bad_numbers(comparison: Comparison) -> tuple[str, ...]:
@@ -112,7 +203,7 @@ def _describe_bad_numbers(comparison: Comparison) -> tuple[str, ...]:
         bad = f"{candidate.non_finite:,} of the candidate's predictions and weights are not finite"
         return (bad,)
     # Without rows nobody has an RMSE: that is for the row count to say.
-    if comparison.rows and not _is_finite(candidate.rmse):
+    if comparison.rows and not is_finite(candidate.rmse):
         return (f"the candidate's RMSE is not a finite number ({candidate.rmse.value})",)
     return ()
 
@@ -142,19 +233,21 @@ def _find_doubts(comparison: Comparison, gate: Gate) -> tuple[str, ...]:
 
 def _judge_against_champion(
     comparison: Comparison, champion: Score, difference: Interval
-) -> Verdict:
-    if not _is_finite(difference) or not _is_finite(champion.rmse):
+) -> Finding:
+    if not is_finite(champion.rmse):
         reason = f"the champion {champion.digest} does not answer with finite numbers"
-        return Verdict("inconclusive", (reason,))
-    reason = _describe(comparison, "the champion", champion, difference)
-    if difference.high < 0:
-        return Verdict("promote", (f"better: {reason}",))
+        return Finding("inconclusive", reason)
+    numbers = _versus(comparison, "the champion", champion, difference)
+    if not numbers.is_finite:
+        return Finding("inconclusive", "the difference to the champion has no finite interval")
+    if difference.value < 0 and difference.high < 0:
+        return Finding("promote", f"better: {numbers}")
     if difference.low > 0:
-        return Verdict("reject", (f"worse: {reason}",))
-    return Verdict("inconclusive", (f"no clear difference: {reason}",))
+        return Finding("reject", f"worse: {numbers}")
+    return Finding("inconclusive", f"no clear difference: {numbers}")
 
 
-def _judge_against_ladder(comparison: Comparison) -> Verdict:
+def _judge_against_ladder(comparison: Comparison) -> list[Finding]:
     """Judge the first champion, where the other choice is not a model in service but none.
 
     So it must be better than each rung, but need not be so significantly: an interval across
@@ -166,40 +259,34 @@ def _judge_against_ladder(comparison: Comparison) -> Verdict:
         if rung.score.family != comparison.candidate.family
     }
     if not rungs:
-        return Verdict("inconclusive", ("no champion and no ladder to compare with",))
-    findings = [_judge_against_rung(comparison, name, rung) for name, rung in sorted(rungs.items())]
-    decisions = {finding.decision for finding in findings}
-    reasons = tuple(reason for finding in findings for reason in finding.reasons)
-    for decision in ("reject", "inconclusive", "promote"):
-        if decision in decisions:
-            return Verdict(decision, ("no champion yet: judged by the ladder", *reasons))
-    raise AssertionError(decisions)
+        return [Finding("inconclusive", "there is no ladder to compare with either")]
+    return [_judge_against_rung(comparison, name, rung) for name, rung in sorted(rungs.items())]
 
 
-def _judge_against_rung(comparison: Comparison, name: str, rung: Rung) -> Verdict:
+def _judge_against_rung(comparison: Comparison, name: str, rung: Rung) -> Finding:
     difference = rung.difference
-    if not _is_finite(difference):
-        return Verdict("inconclusive", (f"{name} does not answer with finite numbers",))
-    reason = _describe(comparison, name, rung.score, difference)
+    numbers = _versus(comparison, name, rung.score, difference)
+    if not is_finite(difference):
+        return Finding("inconclusive", f"{name} does not answer with finite numbers")
     if difference.low > 0:
-        return Verdict("reject", (f"worse: {reason}",))
+        return Finding("reject", f"worse: {numbers}")
     if difference.value >= 0:
-        return Verdict("inconclusive", (f"not better: {reason}",))
+        return Finding("inconclusive", f"not better: {numbers}")
     if difference.high >= 0:
-        return Verdict("promote", (f"better, though not significantly: {reason}",))
-    return Verdict("promote", (f"better: {reason}",))
+        return Finding("promote", f"better, though not significantly: {numbers}")
+    return Finding("promote", f"better: {numbers}")
 
 
-def _describe(comparison: Comparison, name: str, other: Score, difference: Interval) -> str:
-    return (
-        f"RMSE {comparison.candidate.rmse.value:.4f}, {name} {other.rmse.value:.4f}, difference "
-        f"{difference.value:+.4f} ({comparison.level:.4g} interval {difference.low:+.4f} to "
-        f"{difference.high:+.4f}, {comparison.rows:,} rows of {comparison.users:,} users)"
+def _versus(comparison: Comparison, name: str, other: Score, difference: Interval) -> Versus:
+    return Versus(
+        name,
+        comparison.candidate.rmse,
+        other.rmse,
+        difference,
+        comparison.level,
+        comparison.rows,
+        comparison.users,
     )
-
-
-def _is_finite(interval: Interval) -> bool:
-    return all(map(math.isfinite, (interval.value, interval.low, interval.high)))
 
 
 def _read_number(value: float | None) -> float:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load, save
-from torch import Generator, Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from components.errors import CorruptFileError
 from components.files import read_json, write_bytes, write_json
@@ -85,31 +84,3 @@ def _read(path: Path) -> Checkpoint:
         return Checkpoint(described["epoch"], load(content), described["facts"])
     except (KeyError, TypeError) as error:
         raise CorruptFileError(f"{path} describes no checkpoint ({error})") from error
-
-
-def pack_state(module: nn.Module, optimizer: Optimizer, generator: Generator) -> dict[str, Tensor]:
-    """Return every tensor that the next epoch depends on, by name."""
-    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
-    tensors["generator"] = generator.get_state()
-    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
-
-
-def unpack_state(
-    tensors: dict[str, Tensor], module: nn.Module, optimizer: Optimizer, generator: Generator
-) -> None:
-    """Put back what `pack_state` took."""
-    parts: dict[str, dict[str, Tensor]] = {"module": {}, "optimizer": {}}
-    for name, tensor in tensors.items():
-        if name != "generator":
-            kind, rest = name.split(".", 1)
-            parts[kind][rest] = tensor
-    module.load_state_dict(parts["module"])
-    described = optimizer.state_dict()
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in parts["optimizer"].items():
-        index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({**described, "state": state})
-    generator.set_state(tensors["generator"])

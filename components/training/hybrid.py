@@ -4,7 +4,7 @@ A row that is learnt from is left out of both histories that predict it: so a le
 one that will be asked for, whose rating no history holds.
 
 Dimension letters as in `components.training.tensors`, and C = D + 1: the last column of every
-table is a linear term.
+table is a linear term. P users of one share of the rows.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,10 @@ from components.models.protocol import Weights
 from components.models.ridge import stack_priors
 from components.training.ladder import fit_biases, mean_rating
 from components.training.learner import Rows, draw
-from components.training.posterior import fit_without_own, solve_each
-from components.training.tensors import Groups, Interactions, gather, sum_read
+from components.training.moods import RATES_F2, read_moods, weigh_moods
+from components.training.new_items import NewItemsFit
+from components.training.posterior import Layout, fit_without_own, solve_each
+from components.training.tensors import Groups, Interactions, Readings, gather
 
 _START_SPREAD = 0.05
 _SOFTENING = 1.0
@@ -29,29 +31,68 @@ _SOFTENING = 1.0
 
 @dataclass(frozen=True)
 class Histories:
-    """The histories of G owners: what each read, and how, as residuals against the thing read."""
+    """Who rated each item, and how, as residuals against the raters' own levels.
 
-    owner: Groups
-    reader: Groups
-    owners_N: Tensor
-    read_N: Tensor
+    `counts_I` and `sums_I` are the number of an item's raters and the sum of their residuals,
+    `levels_I` the sum of their biases.
+    """
+
+    by_that: Readings
+    by_how: Readings
     residuals_N: Tensor
-    counts_G: Tensor
-    sums_G: Tensor
+    counts_I: Tensor
+    sums_I: Tensor
+    levels_I: Tensor
 
     @classmethod
-    def of(
-        cls, owner: Groups, reader: Groups, owners_N: Tensor, read_N: Tensor, residuals_N: Tensor
-    ) -> "Histories":
-        """Count and add up each owner's residuals."""
-        sums_G = owner.sum(residuals_N[:, None])[:, 0]
-        counts_G = owner.offsets.diff().to(residuals_N.dtype)
-        return cls(owner, reader, owners_N, read_N, residuals_N, counts_G, sums_G)
+    def of(cls, interactions: Interactions, residuals_N: Tensor, base_U: Tensor) -> "Histories":
+        """Count and add up each item's residuals."""
+        by_item = interactions.by_item
+        both_N2 = torch.stack([residuals_N, base_U[interactions.users_N]], dim=1)
+        sums_I, levels_I = by_item.sum(both_N2).unbind(1)
+        counts_I = by_item.offsets.diff().to(residuals_N.dtype)
+        return cls(
+            Readings.of_items(interactions),
+            Readings.of_items(interactions, residuals_N),
+            residuals_N,
+            counts_I,
+            sums_I,
+            levels_I,
+        )
 
-    def sum(self, table_RC: Tensor, *, weighted: bool) -> Tensor:
-        """Return Σ of the table's rows over each owner's history, by residual if `weighted`."""
-        weights_N = self.residuals_N if weighted else None
-        return sum_read(table_RC, self.read_N, self.owner, self.reader, self.owners_N, weights_N)
+
+@dataclass(frozen=True, kw_only=True)
+class Share(Rows):
+    """All B rows of P users, one user after the other, and what never changes about their order.
+
+    `place_B` is each row's user among the P.
+    """
+
+    own_B: Tensor
+    users_P: Tensor
+    place_B: Tensor
+    by_place: Groups
+    by_item: Groups
+    layout: Layout
+
+    @classmethod
+    def of(cls, given: Interactions, users_P: Tensor) -> "Share":
+        """Take the rows of some users."""
+        counts_P = given.by_user.offsets.diff()[users_P]
+        own_B = given.by_user.rows_N[_ranges(given.by_user.offsets[users_P], counts_P)]
+        places_P = torch.arange(len(users_P), device=users_P.device)
+        place_B = torch.repeat_interleave(places_P, counts_P, output_size=len(own_B))
+        items_B = given.items_N[own_B]
+        return cls(
+            users_B=users_P[place_B],
+            items_B=items_B,
+            own_B=own_B,
+            users_P=users_P,
+            place_B=place_B,
+            by_place=Groups.of(place_B, len(users_P)),
+            by_item=Groups.of(items_B, given.items),
+            layout=Layout.of(counts_P),
+        )
 
 
 @dataclass(frozen=True)
@@ -63,14 +104,45 @@ class ItemSide:
     level_B: Tensor
     newness_B: Tensor
 
+    @classmethod
+    def of(cls, side_BC: Tensor, level_B: Tensor, newness_B: Tensor) -> "ItemSide":
+        """Part the factors from the linear term."""
+        x_BC = torch.cat([side_BC[:, :-1], torch.ones_like(side_BC[:, :1])], dim=1)
+        return cls(x_BC, side_BC[:, -1], level_B, newness_B)
+
+    def take(self, codes_B: Tensor) -> "ItemSide":
+        """Return the side of some of the items."""
+        return ItemSide(
+            gather(self.x_BC, codes_B),
+            self.bias_B[codes_B],
+            self.level_B[codes_B],
+            self.newness_B[codes_B],
+        )
+
+
+@dataclass(frozen=True)
+class UserPrior:
+    """What is known of B rows' users before how they rated: what they read, λ and their counts."""
+
+    read_BC: Tensor
+    level_B: Tensor
+    count_B: Tensor
+
+    def take(self, codes_B: Tensor, known_B: Tensor | None = None) -> "UserPrior":
+        """Return the prior of some of the users; of one that is not known, nothing."""
+        read_BC, level_B, count_B = gather(self.read_BC, codes_B), self.level_B, self.count_B
+        level_B, count_B = level_B[codes_B], count_B[codes_B]
+        if known_B is None:
+            return UserPrior(read_BC, level_B, count_B)
+        return UserPrior(read_BC * known_B[:, None], level_B * known_B, count_B * known_B)
+
 
 class HybridLearner(nn.Module):
     """MAP estimate with a normal prior for each block of parameters (families.hybrid.*_prior).
 
     A user is solved for from the other rows of the history, so the loss is the error of leaving
-    one out. ID dropout strikes a row's item: the learnt prior of unknown ones takes its place, and
-    it loses who rated it, for an item that nobody rated has none. History dropout strikes what a
-    row's user rated.
+    one out. History dropout strikes what a row's user rated. Items that nobody rated are a
+    regression of their own, and what the mood of a session counts for is fitted in the end.
     """
 
     _priors_C: Tensor
@@ -86,23 +158,22 @@ class HybridLearner(nn.Module):
     ) -> None:
         super().__init__()
         self._options, self._mean = options, float(mean_rating(book))
-        self._interactions = interactions
+        self._book, self._interactions = book, interactions
         device = looks_IK.device
         self._looks_IK, self._categories_IG = looks_IK, categories_IG.to(device)
+        self._new_items = NewItemsFit(
+            book, interactions, looks_IK, self._categories_IG, self._mean, options
+        )
         bias_U, bias_I = fit_biases(book, interactions.items, options.bias_prior)
         self._base_U = torch.from_numpy(bias_U).to(device)
         self._base_I = torch.from_numpy(bias_I).to(device)
-        users_N, items_N = interactions.users_N, interactions.items_N
-        self._of_items = Histories.of(
-            interactions.by_item,
-            interactions.by_user,
-            items_N,
-            users_N,
-            interactions.ratings_N - self._mean - self._base_U[users_N],
-        )
+        residuals_N = interactions.ratings_N - self._mean - self._base_U[interactions.users_N]
+        self._of_items = Histories.of(interactions, residuals_N, self._base_U)
+        self._rated = Readings.of_users(interactions)
         self._counts_U = interactions.by_user.offsets.diff()
-        self._levels_U = interactions.by_user.sum(self._base_I[items_N][:, None])[:, 0]
-        self._levels_I = interactions.by_item.sum(self._base_U[users_N][:, None])[:, 0]
+        self._levels_U = interactions.by_user.sum(self._base_I[interactions.items_N][:, None])[:, 0]
+        users_U = torch.randperm(interactions.users, generator=generator).to(device)
+        self._shares = [Share.of(interactions, part) for part in users_U.chunk(options.batches)]
         self._start(interactions, options.factors + 1, generator)
         priors = stack_priors(options.user_bias_prior, options.factor_prior, options.factors)
         self.register_buffer("_priors_C", torch.from_numpy(priors).float(), persistent=False)
@@ -118,138 +189,139 @@ class HybridLearner(nn.Module):
         self.item, self.that = drawn(interactions.items), drawn(interactions.items)
         self.user_how, self.user_that = drawn(interactions.users), drawn(interactions.users)
         self.item.data[:, -1] = 0
-        self.new_user, self.new_item = zeros(columns), zeros(columns)
+        self.new_user = zeros(columns)
         self.image = zeros(self._looks_IK.shape[1], columns)
         self.category = zeros(self._categories_IG.shape[1], columns)
         self.item_levels, self.links = zeros(1), zeros(2)
 
     def batches(self, generator: Generator) -> Iterator[Rows]:
-        """Yield all rows of some users at a time, in random order of users."""
-        users_U = torch.randperm(len(self._counts_U), generator=generator)
-        for users_B in users_U.to(self._counts_U.device).chunk(self._options.batches):
-            yield self._rows_of(users_B)
-
-    def _rows_of(self, users_B: Tensor) -> Rows:
-        given = self._interactions
-        counts_B = self._counts_U[users_B]
-        own_B = given.by_user.rows_N[_ranges(given.by_user.offsets[users_B], counts_B)]
-        return Rows(given.users_N[own_B], given.items_N[own_B], own_B)
+        """Yield the shares of the users, divided once, in random order."""
+        for share in torch.randperm(len(self._shares), generator=generator).tolist():
+            yield self._shares[share]
 
     def rate(self, rows: Rows, generator: Generator | None) -> Tensor:
         """Return B ratings; with a generator, some items and some histories are struck."""
+        if isinstance(rows, Share):
+            return self._rate_learnt(rows, generator)
         if rows.own_B is None:
             return self._rate_asked(rows)
         users_P, place_B = torch.unique(rows.users_B, return_inverse=True)
-        whole = self._rows_of(users_P)
-        rated_N = self._rate_learnt(whole, self._counts_U[users_P], generator)
-        if whole.own_B is None or len(rated_N) == len(rows.own_B) == 0:
-            return rated_N
+        whole = Share.of(self._interactions, users_P)
         # Where each asked row stands among all rows of its user.
         starts_P = self._counts_U[users_P].cumsum(0) - self._counts_U[users_P]
         first_B = self._interactions.by_user.offsets[rows.users_B]
-        return gather(rated_N[:, None], starts_P[place_B] + rows.own_B - first_B)[:, 0]
+        own_B = starts_P[place_B] + rows.own_B - first_B
+        return gather(self._rate_learnt(whole, generator)[:, None], own_B)[:, 0]
 
-    def _rate_learnt(self, rows: Rows, lengths_P: Tensor, generator: Generator | None) -> Tensor:
+    def _rate_learnt(self, share: Share, generator: Generator | None) -> Tensor:
         """Return the ratings of all rows of some users, each left out of what predicts it."""
-        count, device = len(rows.users_B), rows.users_B.device
-        new_B = torch.zeros(count, dtype=torch.bool, device=device)
-        silent_B = self._counts_U[rows.users_B] <= 1
-        if generator is not None:
-            new_B = draw(generator, self._options.id_dropout, count, device)
-            silent_B = silent_B | draw(generator, self._options.history_dropout, count, device)
-        items = self._item_side(rows, new_B)
-        prior_B = self._rate_by_prior(rows, items, silent_B, own=1)
-        residuals_B = self._interactions.ratings_N[rows.own_B] - prior_B.float()
-        learnt_B = fit_without_own(items.x_BC, residuals_B, lengths_P, self._priors_C)
-        return prior_B + learnt_B * ~silent_B
+        count, device = len(share.users_B), share.users_B.device
+        silent_B = self._counts_U[share.users_B] <= 1
+        items = self._leave_out_raters(share)
+        past = self._expect(items, self._leave_out_rated(share, silent_B))
+        residuals_B = self._interactions.ratings_N[share.own_B] - past.float()
+        learnt_B = fit_without_own(items.x_BC, residuals_B, share.layout, self._priors_C)
+        rated_B = past + learnt_B * ~silent_B
+        if generator is None:
+            return rated_B
+        struck_B = draw(generator, self._options.history_dropout, count, device) | silent_B
+        alone_B = self._expect(items, self._leave_out_rated(share, struck_B))
+        return torch.where(struck_B, alone_B, rated_B)
 
     def _rate_asked(self, rows: Rows) -> Tensor:
         """Return the ratings of rows that were not learnt, from whole histories."""
         users_P, place_B = torch.unique(rows.users_B.clamp(min=0), return_inverse=True)
-        history = self._rows_of(users_P)
-        past = self._item_side(Rows(history.users_B, history.items_B), None)
-        silent_N = torch.zeros_like(history.users_B, dtype=torch.bool)
-        residuals_N = self._interactions.ratings_N[history.own_B] - self._rate_by_prior(
-            history, past, silent_N, own=0
-        )
-        solved_PC = solve_each(past.x_BC, residuals_N, self._counts_U[users_P], self._priors_C)
-        items = self._item_side(rows, None)
-        silent_B = rows.users_B == UNKNOWN
-        prior_B = self._rate_by_prior(
-            Rows(rows.users_B.clamp(min=0), rows.items_B), items, silent_B, own=0
-        )
-        return prior_B + (gather(solved_PC, place_B) * items.x_BC).sum(1) * ~silent_B
+        history, items = Share.of(self._interactions, users_P), self._read_raters()
+        past, users = items.take(history.items_B), self._read_rated(users_P)
+        expected_N = self._expect(past, users.take(history.place_B))
+        residuals_N = self._interactions.ratings_N[history.own_B] - expected_N
+        solved_PC = solve_each(past.x_BC, residuals_N, history.layout, self._priors_C)
+        asked, known_B = items.take(rows.items_B), rows.users_B != UNKNOWN
+        prior_B = self._expect(asked, users.take(place_B, known_B))
+        rated_B = prior_B + (gather(solved_PC, place_B) * asked.x_BC).sum(1) * known_B
+        is_new_B = self._of_items.counts_I[rows.items_B] == 0
+        if not is_new_B.any():
+            return rated_B
+        new_B = self._new_items.rate(self._see()[:, :-1], rows.users_B, rows.items_B, known_B)
+        return torch.where(is_new_B, new_B, rated_B)
 
-    def _rate_by_prior(self, rows: Rows, items: ItemSide, silent_B: Tensor, own: int) -> Tensor:
-        """Return what is expected before it is known how the user rated.
-
-        With `own` 1, the row itself is not among what the user rated; a silent row has no history.
-        """
-        given, prior = self._interactions, self._options.bias_prior
-        that_UC = sum_read(
-            self.that, given.items_N, given.by_user, given.by_item, given.users_N, None
-        )
-        read_BC = gather(that_UC, rows.users_B)
-        level_B, count_B = self._levels_U[rows.users_B], self._counts_U[rows.users_B] - own
-        if own:
-            read_BC = read_BC - gather(self.that, rows.items_B)
-            level_B = level_B - self._base_I[rows.items_B]
-        count_B = count_B * ~silent_B
-        read_BC = read_BC * ~silent_B[:, None] / (count_B + _SOFTENING).sqrt()[:, None]
-        level_B = level_B * ~silent_B / (count_B + prior)
-        linked_B = self.links[0] * level_B * items.newness_B
-        linked_B = linked_B + self.links[1] * prior / (count_B + prior) * items.level_B
-        expected_B = ((self.new_user + read_BC) * items.x_BC).sum(1)
+    def _expect(self, items: ItemSide, users: UserPrior) -> Tensor:
+        """Return what is expected before it is known how the users rated."""
+        prior = self._options.bias_prior
+        linked_B = self.links[0] * users.level_B * items.newness_B
+        linked_B = linked_B + self.links[1] * prior / (users.count_B + prior) * items.level_B
+        expected_B = ((self.new_user + users.read_BC) * items.x_BC).sum(1)
         return self._mean + items.bias_B + expected_B + linked_B
 
-    def _item_side(self, rows: Rows, new_B: Tensor | None) -> ItemSide:
-        """Return the side of rows; a given `new_B` strikes items and leaves every own row out."""
-        leave_out, items_B = new_B is not None, rows.items_B
-        read_BC, level_B, count_B, base_B = self._read_raters(rows, leave_out=leave_out)
-        new_B = (count_B <= 0) if new_B is None else new_B | (count_B <= 0)
-        known_BC = gather(self.item, items_B) + read_BC
-        known_BC = _add_linear(known_BC, self.item_levels * level_B)
-        seen_IC = self._looks_IK @ self.image + self._categories_IG @ self.category
-        side_BC = torch.where(new_B[:, None], self.new_item, known_BC) + gather(seen_IC, items_B)
-        prior, count_B = self._options.bias_prior, count_B * ~new_B
-        x_BC = torch.cat([side_BC[:, :-1], torch.ones_like(side_BC[:, :1])], dim=1)
-        return ItemSide(
-            x_BC,
-            side_BC[:, -1],
-            base_B * ~new_B / (count_B + prior),
-            prior / (count_B + prior),
+    def _read_rated(self, users_P: Tensor) -> UserPrior:
+        """Return what users rated, however they rated it."""
+        count_P = self._counts_U[users_P]
+        read_PC = (
+            gather(self._rated.sum(self.that), users_P) / (count_P + _SOFTENING).sqrt()[:, None]
+        )
+        level_P = self._levels_U[users_P] / (count_P + self._options.bias_prior)
+        return UserPrior(read_PC, level_P, count_P)
+
+    def _leave_out_rated(self, share: Share, silent_B: Tensor) -> UserPrior:
+        """Return what each row's user rated beside it; nothing for a silent row."""
+        heard_B = ~silent_B
+        that_PC = gather(self._rated.sum(self.that), share.users_P)
+        count_B = (self._counts_U[share.users_B] - 1) * heard_B
+        read_BC = gather(that_PC, share.place_B, share.by_place)
+        read_BC = read_BC - gather(self.that, share.items_B, share.by_item)
+        read_BC = read_BC * (heard_B / (count_B + _SOFTENING).sqrt())[:, None]
+        level_B = self._levels_U[share.users_B] - self._base_I[share.items_B]
+        return UserPrior(read_BC, level_B * heard_B / (count_B + self._options.bias_prior), count_B)
+
+    def _read_raters(self) -> ItemSide:
+        """Return the side of all items, each with everybody who rated it."""
+        histories, prior = self._of_items, self._options.bias_prior
+        count_I = histories.counts_I
+        both_UC = torch.cat([self.user_how, self.user_that], dim=1)
+        how_IC, that_IC = histories.by_that.sum(both_UC).chunk(2, dim=1)
+        level_I = histories.sums_I / (count_I + prior)
+        read_IC = histories.by_how.sum(self.user_how) - level_I[:, None] * how_IC + that_IC
+        known_IC = self.item + read_IC / (count_I + _SOFTENING).sqrt()[:, None]
+        known_IC = _add_linear(known_IC, self.item_levels * level_I)
+        return ItemSide.of(
+            known_IC + self._see(),
+            histories.levels_I / (count_I + prior),
+            prior / (count_I + prior),
         )
 
-    def _read_raters(self, rows: Rows, *, leave_out: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return g (B, C), the item's own level m, the number of raters and Σ of their biases."""
-        histories, items_B = self._of_items, rows.items_B
+    def _leave_out_raters(self, share: Share) -> ItemSide:
+        """Return the side of each row's item as the other raters have it."""
+        histories, prior, items_B = self._of_items, self._options.bias_prior, share.items_B
+        others_I = (histories.counts_I - 1).clamp(min=0)
+        scale_I = 1 / (others_I + _SOFTENING).sqrt()
         both_UC = torch.cat([self.user_how, self.user_that], dim=1)
-        summed_IC = torch.cat(
-            [histories.sum(self.user_how, weighted=True), histories.sum(both_UC, weighted=False)],
-            dim=1,
-        )
-        by_how, how, that = gather(summed_IC, items_B).chunk(3, dim=1)
-        count_B, sum_B = histories.counts_G[items_B], histories.sums_G[items_B]
-        base_B = self._levels_I[items_B]
-        if leave_out:
-            own_how, own_that = gather(both_UC, rows.users_B).chunk(2, 1)
-            residual_B = histories.residuals_N[rows.own_B]
-            by_how = by_how - residual_B[:, None] * own_how
-            how, that = how - own_how, that - own_that
-            count_B, sum_B = count_B - 1, sum_B - residual_B
-            base_B = base_B - self._base_U[rows.users_B]
-        level_B = sum_B / (count_B + self._options.bias_prior)
-        summed_BC = by_how - level_B[:, None] * how + that
-        # Taking the own row out leaves rounding errors where nothing should be left.
-        some_B = count_B > 0
-        read_BC = summed_BC * some_B[:, None] / (count_B + _SOFTENING).sqrt()[:, None]
-        return read_BC, level_B * some_B, count_B, base_B
+        how_IC, that_IC = histories.by_that.sum(both_UC).chunk(2, dim=1)
+        mean_I = histories.sums_I / (others_I + prior)
+        read_IC = histories.by_how.sum(self.user_how) - mean_I[:, None] * how_IC + that_IC
+        # What does not depend on the row stands in the items' tables, and is added up once.
+        whole_IC = self.item + read_IC * scale_I[:, None] + self._see()
+        how_IC = how_IC * (scale_I / (others_I + prior))[:, None]
+        table_BC = gather(torch.cat([whole_IC, how_IC], dim=1), items_B, share.by_item)
+        whole_BC, how_BC = table_BC.chunk(2, dim=1)
+        own_PC = gather(both_UC, share.users_P)
+        own_how_BC, own_that_BC = gather(own_PC, share.place_B, share.by_place).chunk(2, dim=1)
+        residual_B, others_B = histories.residuals_N[share.own_B], others_I[items_B]
+        level_B = (histories.sums_I[items_B] - residual_B) / (others_B + prior)
+        own_BC = (level_B - residual_B)[:, None] * own_how_BC - own_that_BC
+        known_BC = whole_BC + residual_B[:, None] * how_BC + scale_I[items_B][:, None] * own_BC
+        known_BC = _add_linear(known_BC, self.item_levels * level_B)
+        base_B = histories.levels_I[items_B] - self._base_U[share.users_B]
+        return ItemSide.of(known_BC, base_B / (others_B + prior), prior / (others_B + prior))
+
+    def _see(self) -> Tensor:
+        """Return what images and categories say of all items: (I, C)."""
+        return self._looks_IK @ self.image + self._categories_IG @ self.category
 
     def penalty(self) -> Tensor:
         """Return Σ prior × squares, block by block; levels and links are free."""
         options = self._options
         histories = _squares(self.that) + _squares(self.user_how) + _squares(self.user_that)
-        of_new = self.new_user[:-1].square().sum() + self.new_item[:-1].square().sum()
+        of_new = self.new_user[:-1].square().sum()
         weights = torch.tensor(
             [
                 [options.factor_prior, options.bias_prior],
@@ -270,7 +342,7 @@ class HybridLearner(nn.Module):
         """Return everything that `components.models.hybrid` reads, but for the image statistics."""
         options = self._options
         tensors = {
-            "item": self.item, "new_item": self.new_item, "new_user": self.new_user,
+            "item": self.item, "new_user": self.new_user,
             "item_that": self.that, "user_how": self.user_how, "user_that": self.user_that,
             "image": self.image, "category": self.category,
             "item_levels": self.item_levels, "links": self.links,
@@ -282,9 +354,32 @@ class HybridLearner(nn.Module):
         weights["user_priors"] = np.array(
             [options.user_bias_prior, options.factor_prior], np.float32
         )
-        fading = [options.session_ratings, options.session_minutes * 60, options.session_prior]
-        weights["session"] = np.array(fading, np.float32)
-        return weights
+        return {**weights, **self._new_items.export(), **self._export_session()}
+
+    @torch.no_grad()
+    def _export_session(self) -> Weights:
+        """Return how a session is read, weighed for items that were rated and for new ones."""
+        options, given = self._options, self._interactions
+        users_U = torch.arange(given.users, device=given.ratings_N.device)
+        rated_N = self._rate_learnt(Share.of(given, users_U), None)
+        levels_NF = read_moods(
+            self._book, self._mean, options.user_bias_prior, options.session_prior
+        )
+        weights = [
+            weigh_moods(
+                levels_NF,
+                (given.ratings_N - expected_N).cpu().numpy().astype(np.float64),
+                options.session_weight_prior,
+            )
+            for expected_N in (rated_N, self._new_items.rate_without_own(self._see()[:, :-1]))
+        ]
+        return {
+            "session_rates": RATES_F2,
+            "session_weights": np.stack(weights),
+            "session_priors": np.array(
+                [options.session_prior, options.user_bias_prior], np.float32
+            ),
+        }
 
 
 def _ranges(starts_B: Tensor, counts_B: Tensor) -> Tensor:

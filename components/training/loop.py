@@ -13,14 +13,15 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 
 from components.errors import TrainingError
 from components.family_params import Schedule
 from components.progress import track
-from components.training.checkpoints import Checkpoint, Checkpoints, pack_state, unpack_state
+from components.training.checkpoints import Checkpoint, Checkpoints
 from components.training.learner import Learner, Paced, Rows
 from components.training.live_history import Epoch, LiveHistory, Phase
+from components.training.state import Average, State
 from components.training.tensors import Interactions
 
 _LEAST_GAIN = 1e-5
@@ -51,25 +52,33 @@ def fit(
     """Fit a learner in place and return its history.
 
     With valid rows it stops once `schedule.patience` epochs have passed without a better RMSE on
-    them; the learner then stands where it stopped, not where it was best. `generator` is on the
-    CPU and drives everything random. Raises TrainingError when the loss is no longer finite.
+    them; the learner then stands where it stopped, not where it was best, or at the average of the
+    steps (`schedule.averaging`). `generator` is on the CPU and drives everything random. Raises
+    TrainingError when the loss is no longer finite.
     """
-    optimizer = Adam(_group_parameters(learner), lr=schedule.learning_rate)
-    history = _resume(learner, optimizer, generator, checkpoints, task.phase)
+    state = State(
+        learner.module(),
+        Adam(_group_parameters(learner), lr=schedule.learning_rate),
+        Average(learner.module(), schedule.averaging),
+        generator,
+    )
+    history = _resume(state, checkpoints, task.phase)
     live.restart(task.phase, history)
     epochs = _epochs(history, task, schedule)
     for number in track(epochs, f"training ({task.phase})", task.epochs):
         train_rmse = _run_epoch(
-            learner, optimizer, task.interactions, generator, number, schedule.batches_a_step()
+            learner, state, task.interactions, number, schedule.batches_a_step()
         )
-        rmse = None if task.valid is None else _measure(learner, task.valid, task.scale)
+        with state.average.standing_in():
+            rmse = None if task.valid is None else _measure(learner, task.valid, task.scale)
         epoch = Epoch(task.phase, number, train_rmse, rmse)
         history.append(epoch)
         live.append(epoch)
         if checkpoints.is_due():
-            _save(learner, optimizer, generator, checkpoints, history)
+            _save(state, checkpoints, history)
     if history:
-        _save(learner, optimizer, generator, checkpoints, history)
+        _save(state, checkpoints, history)
+    state.average.settle()
     return history
 
 
@@ -108,19 +117,16 @@ def _group_parameters(learner: Learner) -> Any:
 
 
 def _run_epoch(
-    learner: Learner,
-    optimizer: Optimizer,
-    interactions: Interactions,
-    generator: Generator,
-    number: int,
-    batches_a_step: int,
+    learner: Learner, state: State, interactions: Interactions, number: int, batches_a_step: int
 ) -> float:
     """Take one step a group of batches and return the RMSE on them as they came."""
     total, count = 0.0, 0
+    optimizer, generator = state.optimizer, state.generator
     for group in _group(learner.batches(generator), batches_a_step):
         optimizer.zero_grad(set_to_none=True)
         squared, loss = _add_gradients(learner, group, interactions, generator)
         optimizer.step()
+        state.average.add()
         total, count = total + squared, count + sum(len(rows.users_B) for rows in group)
         if not math.isfinite(loss):
             raise TrainingError(
@@ -177,28 +183,15 @@ def _autocast(device: torch.device) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
-def _save(
-    learner: Learner,
-    optimizer: Optimizer,
-    generator: Generator,
-    checkpoints: Checkpoints,
-    history: list[Epoch],
-) -> None:
-    tensors = pack_state(learner.module(), optimizer, generator)
+def _save(state: State, checkpoints: Checkpoints, history: list[Epoch]) -> None:
     facts = {"history": [asdict(epoch) for epoch in history]}
-    checkpoints.save(Checkpoint(len(history), tensors, facts))
+    checkpoints.save(Checkpoint(len(history), state.pack(), facts))
 
 
-def _resume(
-    learner: Learner,
-    optimizer: Optimizer,
-    generator: Generator,
-    checkpoints: Checkpoints,
-    phase: Phase,
-) -> list[Epoch]:
+def _resume(state: State, checkpoints: Checkpoints, phase: Phase) -> list[Epoch]:
     checkpoint = checkpoints.load()
     if checkpoint is None:
         return []
-    unpack_state(checkpoint.tensors, learner.module(), optimizer, generator)
+    state.unpack(checkpoint.tensors)
     log.info("training resumed phase=%s epoch=%d", phase, checkpoint.epoch)
     return [Epoch(**epoch) for epoch in checkpoint.facts["history"]]

@@ -14,7 +14,7 @@ from components.models.catalogue import UNKNOWN, UserBook
 from components.models.protocol import Weights
 from components.training.ladder import fit_biases, mean_rating
 from components.training.learner import Rows, shuffle
-from components.training.tensors import Interactions, gather, sum_read
+from components.training.tensors import Interactions, Readings, gather
 
 _START_SPREAD = 0.05
 
@@ -37,6 +37,7 @@ class SvdPlusPlusLearner(nn.Module):
         self._options, self._interactions = options, interactions
         self._mean = float(mean_rating(book))
         self._rated_I = interactions.by_item.offsets.diff() > 0
+        self._rated = Readings.of_users(interactions)
         self._counts_U = interactions.by_user.offsets.diff().float()
         bias_U, bias_I = fit_biases(book, interactions.items, options.bias_prior)
         self.user = nn.Parameter(_start(bias_U, options.factors, generator))
@@ -60,11 +61,7 @@ class SvdPlusPlusLearner(nn.Module):
 
     def _read(self, users_B: Tensor, rows: Rows) -> Tensor:
         """Return |N(u)|^−½ Σ y_j of each row's user, less the row's own item."""
-        given = self._interactions
-        summed_UD = sum_read(
-            self.reads, given.items_N, given.by_user, given.by_item, given.users_N, None
-        )
-        read_BD, count_B = gather(summed_UD, users_B), self._counts_U[users_B]
+        read_BD, count_B = gather(self._rated.sum(self.reads), users_B), self._counts_U[users_B]
         if rows.own_B is not None:
             read_BD, count_B = read_BD - gather(self.reads, rows.items_B), count_B - 1
         # Taking the own row out leaves rounding errors where nothing should be left.

@@ -83,70 +83,100 @@ class Interactions:
         )
 
 
-def gather(table_GD: Tensor, codes_B: Tensor) -> Tensor:
-    """Return `table_GD[codes_B]`; its gradient is summed in the same order every time."""
-    gathered: Tensor = _Gather.apply(table_GD, codes_B)
+def gather(table_GD: Tensor, codes_B: Tensor, groups: Groups | None = None) -> Tensor:
+    """Return `table_GD[codes_B]`; its gradient is summed in the same order every time.
+
+    `groups` are those of the codes, where they are known already: to find them takes a sort.
+    """
+    gathered: Tensor = _Gather.apply(table_GD, codes_B, groups)
     return gathered
 
 
-def sum_read(
-    table_RD: Tensor,
-    read_N: Tensor,
-    owner: Groups,
-    reader: Groups,
-    owners_N: Tensor,
-    weights_N: Tensor | None,
-) -> Tensor:
-    """Return, for each owner, Σ weight × the table's row of what it read: (G, D).
+@dataclass(frozen=True)
+class _Bags:
+    """Of each group the rows of a table to add up, and their weights."""
 
-    `owner` groups the ratings by who read, `reader` by what was read; both are needed because the
-    gradient is the same sum the other way round.
+    codes_N: Tensor
+    offsets: Tensor
+    weights_N: Tensor | None
+
+    @classmethod
+    def of(cls, codes_N: Tensor, groups: Groups, weights_N: Tensor | None) -> "_Bags":
+        rows_N = groups.rows_N
+        weights_N = None if weights_N is None else weights_N[rows_N]
+        return cls(codes_N[rows_N], groups.offsets, weights_N)
+
+    def sum(self, table: Tensor) -> Tensor:
+        return embedding_bag(
+            self.codes_N,
+            table,
+            self.offsets,
+            mode="sum",
+            include_last_offset=True,
+            per_sample_weights=self.weights_N,
+        )
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What each of G owners read among R things: a sparse matrix (G, R), beside its transpose.
+
+    The gradient of a sum is the same sum the other way round.
     """
-    summed: Tensor = _SumRead.apply(table_RD, read_N, owner, reader, owners_N, weights_N)
-    return summed
+
+    _owned: _Bags
+    _read: _Bags
+
+    @classmethod
+    def of_users(cls, given: Interactions) -> "Readings":
+        """Return the items that each user rated."""
+        return cls(
+            _Bags.of(given.items_N, given.by_user, None),
+            _Bags.of(given.users_N, given.by_item, None),
+        )
+
+    @classmethod
+    def of_items(cls, given: Interactions, weights_N: Tensor | None = None) -> "Readings":
+        """Return the users who rated each item, perhaps with a weight for each rating."""
+        return cls(
+            _Bags.of(given.users_N, given.by_item, weights_N),
+            _Bags.of(given.items_N, given.by_user, weights_N),
+        )
+
+    def sum(self, table_RD: Tensor) -> Tensor:
+        """Return, for each owner, Σ weight × the table's row of what it read: (G, D)."""
+        summed: Tensor = _SumRead.apply(table_RD, self)
+        return summed
+
+    def sum_back(self, table_GD: Tensor) -> Tensor:
+        """Return, for each thing, Σ weight × the table's row of who read it: (R, D)."""
+        return self._read.sum(table_GD)
+
+    def sum_forth(self, table_RD: Tensor) -> Tensor:
+        """Return `sum` without its gradient."""
+        return self._owned.sum(table_RD)
 
 
 class _Gather(Function):
     @staticmethod
-    def forward(ctx: Any, table_GD: Tensor, codes_B: Tensor) -> Tensor:
+    def forward(ctx: Any, table_GD: Tensor, codes_B: Tensor, groups: Groups | None) -> Tensor:
         ctx.save_for_backward(codes_B)
-        ctx.groups = len(table_GD)
-        return table_GD[codes_B]
+        ctx.count, ctx.groups = len(table_GD), groups
+        return table_GD.index_select(0, codes_B)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (codes_B,) = ctx.saved_tensors
-        return Groups.of(codes_B, ctx.groups).sum(gradients[0].float().contiguous()), None
+        groups = Groups.of(codes_B, ctx.count) if ctx.groups is None else ctx.groups
+        return groups.sum(gradients[0].float().contiguous()), None, None
 
 
 class _SumRead(Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        table_RD: Tensor,
-        read_N: Tensor,
-        owner: Groups,
-        reader: Groups,
-        owners_N: Tensor,
-        weights_N: Tensor | None,
-    ) -> Tensor:
-        ctx.reader, ctx.owners_N, ctx.weights_N = reader, owners_N, weights_N
-        return _sum_table(table_RD.float(), read_N, owner, weights_N)
+    def forward(ctx: Any, table_RD: Tensor, readings: Readings) -> Tensor:
+        ctx.readings = readings
+        return readings.sum_forth(table_RD.float())
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None, None]:
-        gradient_GD = gradients[0].float().contiguous()
-        back = _sum_table(gradient_GD, ctx.owners_N, ctx.reader, ctx.weights_N)
-        return back, None, None, None, None, None
-
-
-def _sum_table(table: Tensor, codes_N: Tensor, groups: Groups, weights_N: Tensor | None) -> Tensor:
-    rows_N = groups.rows_N
-    return embedding_bag(
-        codes_N[rows_N],
-        table,
-        groups.offsets,
-        mode="sum",
-        include_last_offset=True,
-        per_sample_weights=None if weights_N is None else weights_N[rows_N],
-    )
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.readings.sum_back(gradients[0].float().contiguous()), None

@@ -27,6 +27,8 @@ SIGNIFICANT = 3
 _PRIOR_FACTOR, _RATE_FACTOR, _SIZE_FACTOR = 10.0, 5.0, 4.0
 _SHARE_FACTOR, _SHARE_LEAST = 2.0, 0.5
 _SIZES = ("factors",)
+# Valid rows are rated regardless of time, so they tell nothing of a session.
+_NOT_SEARCHED = {"averaging", "session_prior", "session_weight_prior"}
 # An open upper bound is never asked for, nor what lies just below: there all rows would be struck.
 _ROOM_BELOW_OPEN = 0.1
 
@@ -86,6 +88,8 @@ def put_values(params: Params, family: str, values: Mapping[str, float | int]) -
 
 
 def _range(name: str, field: FieldInfo, shipped: Any) -> Range | None:
+    if name in _NOT_SEARCHED:
+        return None
     low, high = _bounds(field)
     if field.annotation is int and name.endswith(_SIZES):
         return Range(

@@ -137,7 +137,7 @@ def test_ours_is_bold_with_its_seconds_in_the_chosen_clock_and_its_ratio(
 def test_a_situation_that_nobody_was_asked_in_has_no_lines(
     draws: list[Draw], entries: list[Entry], evaluate: Evaluate
 ) -> None:
-    assert rank(draws, entries, evaluate, "two-sided") == []
+    assert rank(draws, entries, evaluate, "in session") == []
 
 
 def test_a_reference_has_no_seconds(

@@ -18,10 +18,11 @@ BEHOLDER = str(Path(sys.executable).with_name("beholder"))
 
 @dataclass(frozen=True)
 class Place:
-    """A workspace and the drawn world that it began with."""
+    """A workspace and the drawn world that it began with, where a test goes on drawing it."""
 
     workspace: Workspace
-    drawn: Demo
+    drawn: Demo | None = None
+    patience: float = 400  # seconds for one command
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,7 +43,7 @@ class Place:
             capture_output=True,
             text=True,
             check=False,
-            timeout=400,
+            timeout=self.patience,
         )
         assert ended.returncode == code, f"{command}: {ended.stdout}\n{ended.stderr}"
         return ended

@@ -21,3 +21,11 @@ def test_one_prediction_for_all_is_one_bin() -> None:
 
 def test_no_rows_are_no_bins() -> None:
     assert calibrate(np.zeros(0, np.float32), np.zeros(0, np.float32), 10).empty
+
+
+def test_predictions_that_are_no_numbers_are_in_no_bin() -> None:
+    predicted = np.float32([1.0, np.nan, np.inf, 3.0])
+    table = calibrate(np.float32([2, 5, 5, 4]), predicted, 2)
+    assert table["predicted"].tolist() == [1.0, 3.0]
+    assert table["rows"].tolist() == [1, 1]
+    assert calibrate(np.float32([2]), np.float32([np.nan]), 2).empty

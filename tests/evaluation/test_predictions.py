@@ -20,13 +20,24 @@ def rows(*given: tuple[str, str, float, int]) -> pd.DataFrame:
     return pd.DataFrame(given, columns=["user_id", "item_id", "rating", "timestamp"])
 
 
-def test_first_row_after_the_training_is_predicted_as_static(predictor: Predictor) -> None:
+def test_first_row_after_the_training_is_asked_with_the_train_rows(predictor: Predictor) -> None:
     known = predictor.bundle.users.user_ids[0]
     test = rows(("nobody", "i000", 5.0, 10), (known, "i001", 1.0, LATER))
-    # But for what is left of the mood of the last session.
-    np.testing.assert_allclose(
-        predict_prequential(predictor, test), predict_static(predictor, test), atol=1e-4
-    )
+    side = predictor.fold_all([None, known], [None, None], [10, LATER])
+    expected = predictor.rate(side, predictor.item_side(["i000", "i001"]))
+    np.testing.assert_allclose(predict_prequential(predictor, test), expected, atol=1e-6)
+
+
+def test_later_train_rows_are_read_only_where_that_is_asked_for(predictor: Predictor) -> None:
+    known = predictor.bundle.users.user_ids[0]
+    first = int(predictor.bundle.users.history(0).times_N[0])
+    test = rows((known, "i001", 1.0, first))
+    whole = predict_prequential(predictor, test, later_train_rows=True)
+    # Nothing was given before the first of all ratings, so there is no mood in either.
+    np.testing.assert_allclose(whole, predict_static(predictor, test), atol=1e-5)
+    nobody = predict_static(predictor, test.assign(user_id="nobody"))
+    np.testing.assert_allclose(predict_prequential(predictor, test), nobody, atol=1e-5)
+    assert abs(whole - nobody).max() > 1e-3
 
 
 def test_later_row_sees_the_earlier_ones_and_none_of_the_same_second(predictor: Predictor) -> None:

@@ -1,11 +1,14 @@
 """Which rows belong to which slice."""
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from components.evaluation.slices import slice_rows
 from components.models.predictor import Predictor
+from components.params import SliceKind
+from components.slices import kind_of, slice_rows
 
 
 @pytest.fixture
@@ -69,3 +72,15 @@ def test_item_outside_the_catalogue_is_cold_and_has_no_category(predictor: Predi
     slices = slice_rows(rows, predictor.bundle, categories=3, few=1)
     assert {"cold_item", "category none"} <= slices.keys()
     assert np.all(list(slices.values()))
+
+
+def test_kinds_of_slices_are_those_that_the_gates_policy_can_name(
+    test_rows: pd.DataFrame, predictor: Predictor
+) -> None:
+    found = {
+        kind_of(name)
+        for few in (0, 10**6)
+        for name in slice_rows(test_rows, predictor.bundle, few=few)
+    }
+    found |= {"old_item"}  # takes two ages
+    assert found == {"all", *get_args(SliceKind)}

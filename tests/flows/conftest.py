@@ -15,7 +15,7 @@ import yaml
 from components.data.workspace import init_workspace
 from components.paths import Workspace
 from components.promotion.artifacts import Bundles
-from components.promotion.comparison import Comparison, Rung, Score
+from components.promotion.comparison import Comparison, Part, Rung, Score
 from components.promotion.gate import TrialFacts
 from components.promotion.registry import Version
 from components.settings import load_settings
@@ -23,7 +23,7 @@ from components.statistics import Interval
 from flows.lineage import Lineage
 from flows.pipeline import STAGES
 
-PASSED = TrialFacts(True, (), 0.0, 1.0, 2.0, 100.0)
+PASSED = TrialFacts(True, (), 0.0, 1.0, 2.0, 100.0, 1.0, 2.0, 1.0)
 
 
 @pytest.fixture
@@ -170,5 +170,15 @@ def comparison() -> Comparison:
         ladder={
             "mean": Rung(score("mean", 1.1), Interval(-0.25, -0.3, -0.2)),
             "biases": Rung(score("biases", 0.95), Interval(-0.1, -0.12, -0.08)),
+        },
+        slices={
+            "late": Part(
+                600,
+                40,
+                Interval(0.86, 0.84, 0.88),
+                Interval(0.9, 0.88, 0.92),
+                Interval(-0.04, -0.05, -0.03),
+                -0.055,
+            )
         },
     )

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from components.promotion.comparison import Comparison
 from components.promotion.gate import Verdict
 from components.promotion.registry import Registry, Version
 from flows import candidate
-from flows.releases import open_registry
+from flows.releases import JUDGEMENT_TAG, open_registry
 
 TRIAL = TrialReport(
     passed=True,
@@ -22,6 +23,7 @@ TRIAL = TrialReport(
     latency=Latency(1.0, 2.0),
     image_latency=Latency(10.0, 20.0),
     memory_mb=900.0,
+    bundle_mb=20.0,
     start_seconds=3.0,
 )
 
@@ -44,14 +46,13 @@ def add(
 def judge(workspace: Workspace, comparison: Comparison) -> Callable[..., Verdict]:
     """Let the gate judge a version beside the champion of now: it promotes, or it is in doubt."""
 
-    def make(version: Version, *, enough_rows: bool) -> Verdict:
-        params = load_params(workspace.params)
+    def make(version: Version, *, enough_rows: bool = True, trial: TrialReport = TRIAL) -> Verdict:
         needed = comparison.rows if enough_rows else comparison.rows + 1
         gate = {"min_rows": needed, "min_users": 2, "level": comparison.level}
         set_params(workspace, gate=gate)
         params = load_params(workspace.params)
         champion = open_registry(workspace).champion()
-        return candidate.decide(workspace, version, champion, comparison, TRIAL, params)
+        return candidate.decide(workspace, version, champion, comparison, trial, params)
 
     return make
 
@@ -119,6 +120,56 @@ def test_version_turned_down_is_judged_again_by_other_rules(
     change = {"gate": {"min_rows": 7}, "trial": {"tolerance": 1e-3}}[section]
     set_params(workspace, **{section: change})
     assert candidate.find_finished(workspace) is None
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        replace(TRIAL, latency=Latency(300.0, 900.0)),
+        TrialReport(False, ("the server was not ready in time",), timed_out=True),
+    ],
+)
+def test_version_that_time_alone_stands_against_is_tried_again(
+    workspace: Workspace, add, judge, trial: TrialReport
+):
+    version = add(3.0)
+    assert judge(version, trial=trial).decision == "reject"
+    assert candidate.find_finished(workspace) is None
+    assert judge(version).decision == "promote"
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        replace(TRIAL, latency=Latency(300.0, 900.0), memory_mb=9000.0),
+        TrialReport(False, ("golden answers differ",)),
+    ],
+)
+def test_version_that_more_than_time_stands_against_is_finished(
+    workspace: Workspace, add, judge, trial: TrialReport
+):
+    assert judge(add(3.0), trial=trial).decision == "reject"
+    assert candidate.find_finished(workspace) is not None
+
+
+def test_time_that_stood_against_a_version_once_does_not_bring_back_an_older_verdict(
+    workspace: Workspace, add, judge
+):
+    version = add(3.0)
+    assert judge(version, enough_rows=False).decision == "inconclusive"
+    slow = replace(TRIAL, latency=Latency(300.0, 900.0))
+    assert judge(version, trial=slow).again
+    assert candidate.find_finished(workspace) is None
+
+
+def test_whole_verdict_with_its_policy_is_written_on_the_version(workspace: Workspace, add, judge):
+    version = add(3.0)
+    verdict = judge(version)
+    found = registry(workspace).version(version.number)
+    written = Verdict.from_json(json.loads(found.tags[JUDGEMENT_TAG]))
+    assert written == verdict
+    assert written.policy == load_params(workspace.params).gate.model_dump(mode="json")
+    assert written.slices == {"late": "holds"}
 
 
 def test_kill_while_a_verdict_is_renewed_leaves_nothing_finished(

@@ -15,7 +15,11 @@ def test_demo_trusts_images_more_and_changes_nothing_else(tmp_path: Path) -> Non
     loosen_images(params)
     before, after = load_params(TEMPLATE), load_params(params)
     assert after.families.hybrid.image_prior < before.families.hybrid.image_prior
-    changed = {"factors", "factor_prior", "image_prior", "image_bias_prior"}
+    assert (
+        after.families.hybrid.new_items.taste_prior < before.families.hybrid.new_items.taste_prior
+    )
+    changed = {"factors", "image_factors", "factor_prior", "image_prior", "image_bias_prior"}
+    changed.add("new_items")
     same = after.families.hybrid.model_copy(
         update={name: getattr(before.families.hybrid, name) for name in changed}
     )

@@ -6,7 +6,7 @@ from components.promotion.gate import Verdict
 from components.statistics import Interval
 from flows.run_page import describe
 
-VERDICT = Verdict("promote", ("better: by 0.05", "fast enough"))
+VERDICT = Verdict("promote", ("better: by 0.05", "fast enough"), slices={"late": "holds"})
 
 
 def test_page_holds_the_verdict_its_reasons_and_a_row_a_model(comparison: Comparison):
@@ -16,17 +16,20 @@ def test_page_holds_the_verdict_its_reasons_and_a_row_a_model(comparison: Compar
     assert "- fast enough" in lines
     assert "1,234 test rows of 56 users, 95% intervals by users." in lines
     rows = [line for line in lines if line.startswith("|")]
-    assert rows[2:] == [
+    assert rows[2:6] == [
         "| version 7 (hybrid) | 0.8500 | 0.8400 – 0.8600 |  |",
         "| champion (mf) | 0.9000 | 0.8900 – 0.9100 | -0.0500 |",
         "| biases | 0.9500 | 0.9400 – 0.9600 | -0.1000 |",
         "| mean | 1.1000 | 1.0900 – 1.1100 | -0.2500 |",
     ]
-    assert {row.count("|") for row in rows} == {5}
+    assert {row.count("|") for row in rows[:6]} == {5}
+    assert rows[8:] == ["| late | 600 | 40 | -0.0400 | -0.0500 – -0.0300 | holds |"]
+    assert {row.count("|") for row in rows[6:]} == {7}
 
 
 def test_first_version_has_no_row_of_a_champion(comparison: Comparison):
-    first = replace(comparison, champion=None, difference=None)
+    late = replace(comparison.slices["late"], champion=None, difference=None, floor=None)
+    first = replace(comparison, champion=None, difference=None, slices={"late": late})
     assert "champion" not in describe(1, first, VERDICT)
 
 

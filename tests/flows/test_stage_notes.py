@@ -64,3 +64,9 @@ def test_report_that_is_none_is_named(tmp_path: Path, stage: str, content: str):
 def test_report_that_is_missing_is_named(tmp_path: Path):
     with pytest.raises(CorruptFileError, match=r"refit\.json"):
         read_note(Workspace(tmp_path), "refit")
+
+
+def test_rmse_that_is_no_number_is_said(tmp_path: Path):
+    nothing = dict.fromkeys(("rmse", "rmse_low", "rmse_high"))
+    write_json(tmp_path / "reports/evaluation/metrics.json", {"static": nothing})
+    assert read_note(Workspace(tmp_path), "evaluate") == "RMSE is no finite number"

@@ -23,7 +23,7 @@ def test_ratings_of_a_moment_ago_tell_more_than_the_same_without_a_time(
     predictor = Predictor(learn("hybrid"))
     timeless = predictor.read_history(RATED)[0]
     fresh = predictor.read_history(RATED, [NOW - 30, NOW - 20, NOW - 10])[0]
-    lasting = predictor.score(predictor.fold_user(None, timeless, NOW))
+    lasting = predictor.score(predictor.fold_user(None, timeless))
     moody = predictor.score(predictor.fold_user(None, fresh, NOW))
     assert np.abs(moody - lasting).max() > 1e-3
     regardless = predictor.score(predictor.fold_user(None, fresh))

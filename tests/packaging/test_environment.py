@@ -37,8 +37,6 @@ def test_bento_passes_its_trial_where_only_its_requirements_are(
     trial = Trial(
         tolerance=1e-4,
         requests=10,
-        max_latency_ms=10_000,
-        max_memory_mb=4096,
         max_start_seconds=300,
     )
     report = run_trial(bento, trial, python=python)

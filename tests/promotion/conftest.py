@@ -13,7 +13,7 @@ import pytest
 
 from components.models.bundle import Bundle, save_bundle, seal_bundle
 from components.models.catalogue import Catalogue, UserBook
-from components.params import Gate
+from components.params import Gate, Limits, Slices
 from components.promotion.artifacts import Bundles
 from components.promotion.pyfunc import Logged, log_bundles
 from components.promotion.registry import Registry
@@ -27,7 +27,17 @@ MakeBundle = Callable[..., Path]
 
 @pytest.fixture
 def gate() -> Gate:
-    return Gate(level=0.95, bootstrap=200, min_rows=5, min_users=3, seed=0)
+    return Gate(
+        level=0.95,
+        bootstrap=200,
+        seed=0,
+        min_rows=5,
+        min_users=3,
+        slices=Slices(min_rows=5, min_users=3, margin=0.05, margins={}, must_hold=()),
+        limits=Limits(
+            max_latency_p50_ms=250, max_latency_p99_ms=500, max_memory_mb=4096, max_bundle_mb=2048
+        ),
+    )
 
 
 def write_bundle(
@@ -85,8 +95,8 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
 def test_rows() -> pd.DataFrame:
     """Every rating is 4, by 8 users whom no bundle knows."""
     return pd.DataFrame(
-        [(f"u{user}", item, 4.0) for user in range(8) for item in ITEMS],
-        columns=["user_id", "item_id", "rating"],
+        [(f"u{user}", item, 4.0, user) for user in range(8) for item in ITEMS],
+        columns=["user_id", "item_id", "rating", "timestamp"],
     )
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from components.errors import CorruptFileError, DataError
 from components.models.bundle import read_digest
-from components.params import Gate
 from components.promotion.comparison import Comparison, compare
 
 
@@ -59,7 +58,9 @@ def test_rows_that_the_candidate_learnt_are_no_test_for_it_either(
 
 
 def test_pairs_of_unknown_users_and_items_are_not_taken_for_learnt(make_bundle, rungs, gate):
-    rows = pd.DataFrame({"user_id": ["nobody"], "item_id": ["nothing"], "rating": [4.0]})
+    rows = pd.DataFrame(
+        {"user_id": ["nobody"], "item_id": ["nothing"], "rating": [4.0], "timestamp": [5]}
+    )
     found = compare(make_bundle("candidate"), make_bundle("champion"), rungs, rows, gate)
     assert (found.rows, found.learnt_by_champion, found.learnt_by_candidate) == (1, 0, 0)
 
@@ -87,7 +88,7 @@ def test_weights_that_are_no_numbers_are_counted_though_ratings_are_clipped(
 
 
 def test_without_rows_every_number_is_nan_and_nothing_breaks(make_bundle, rungs, gate):
-    empty = pd.DataFrame({"user_id": [], "item_id": [], "rating": []})
+    empty = pd.DataFrame({"user_id": [], "item_id": [], "rating": [], "timestamp": []})
     found = compare(make_bundle("candidate"), make_bundle("champion"), rungs, empty, gate)
     assert found.rows == found.users == 0
     assert math.isnan(found.candidate.rmse.value)
@@ -135,11 +136,64 @@ def test_missing_column_is_named(make_bundle, test_rows, gate):
         compare(make_bundle("candidate"), None, {}, test_rows.drop(columns="item_id"), gate)
 
 
-def test_better_by_every_user_has_its_interval_below_zero(make_bundle, test_rows):
-    strict = Gate(level=0.99, bootstrap=500, min_rows=1, min_users=2, seed=1)
+def test_better_by_every_user_has_its_interval_below_zero(make_bundle, test_rows, gate):
+    strict = gate.model_copy(update={"level": 0.99, "bootstrap": 1000})
     noise = np.random.default_rng(0).normal(0, 0.4, len(test_rows))
     rows = test_rows.assign(rating=test_rows["rating"] + noise)
     candidate, champion = make_bundle("candidate", 4.0), make_bundle("champion", 3.0)
     found = compare(candidate, champion, {}, rows, strict)
     assert found.difference is not None
     assert found.difference.low < found.difference.value < found.difference.high < 0
+
+
+def test_slices_hold_both_models_and_their_difference_where_each_row_belongs(
+    make_bundle, test_rows, gate
+):
+    learnt = [("u0", "i0"), ("someone", "i1")]
+    candidate = make_bundle("candidate", 3.75, learnt=learnt)
+    found = compare(candidate, make_bundle("champion", 3.5), {}, test_rows, gate)
+    slices = found.slices
+    # The pair (u0, i0) was learnt, so it is no test; u1 to u7 are cold, i2 to i5 are.
+    assert slices["cold_user"].rows == 42
+    assert slices["cold_item"].rows == 32
+    assert slices["warm"].rows == 1
+    assert slices["early"].rows + slices["late"].rows == found.rows == 47
+    late = slices["late"]
+    assert late.champion is not None
+    assert late.difference is not None
+    assert late.candidate.value == pytest.approx(0.25)
+    assert late.difference.value == pytest.approx(late.candidate.value - late.champion.value)
+    assert (late.rows, late.users) == (18, 3)  # the middle row is u4's, and so earlier
+    assert late.floor == pytest.approx(late.difference.low, abs=0.01)
+    assert slices["warm"].floor is not None
+    assert math.isnan(slices["warm"].floor)  # too small to be judged
+
+
+def test_first_candidate_has_slices_of_its_own(make_bundle, rungs, test_rows, gate):
+    found = compare(make_bundle("candidate"), None, rungs, test_rows, gate)
+    assert found.slices["late"].candidate.value == pytest.approx(1.0)
+    assert found.slices["late"].champion is None
+    assert Comparison.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_prediction_that_is_no_number_leaves_its_slices_without_one(make_bundle, test_rows, gate):
+    found = compare(make_bundle("one", math.nan), make_bundle("two"), {}, test_rows, gate)
+    for part in found.slices.values():
+        assert part.difference is not None
+        assert math.isnan(part.candidate.value)
+        assert math.isnan(part.difference.high)
+        assert part.champion is not None
+        assert math.isfinite(part.champion.value)
+
+
+def test_weights_of_the_served_bundle_must_be_numbers_too(make_bundle, test_rows, gate):
+    served = make_bundle("served", math.nan)
+    found = compare(make_bundle("candidate"), None, {}, test_rows, gate, served=served)
+    assert found.candidate.non_finite == 1
+    assert found.candidate.rmse.value == pytest.approx(1.0)
+
+
+def test_comparison_from_before_slices_were_compared_is_read(make_bundle, test_rows, gate):
+    content = compare(make_bundle("candidate"), None, {}, test_rows, gate).to_json()
+    del content["slices"]
+    assert Comparison.from_json(content).slices == {}

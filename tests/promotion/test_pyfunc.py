@@ -35,7 +35,7 @@ def test_champion_by_pyfunc_rates_as_the_served_bundle_does(
     registry = Registry(place.uri, place.model)
     logged = log_bundles(Store(place.uri), open_run(place), two_bundles, {})
     version = registry.register(logged, {})
-    registry.mark_trial(version, TrialFacts(True, (), 0.0, 1.0, 1.0, 1.0))
+    registry.mark_trial(version, TrialFacts(True, (), 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0))
     registry.promote(version, None)
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = mlflow.get_tracking_uri()

@@ -14,8 +14,8 @@ from components.promotion.gate import TrialFacts, Verdict
 from components.promotion.registry import Registry, Version
 from components.promotion.store import Store
 
-PASSED = TrialFacts(True, (), 0.0, 1.0, 2.0, 100.0)
-FAILED = TrialFacts(False, ("too slow",), 0.0, 1000.0, 2000.0, 100.0)
+PASSED = TrialFacts(True, (), 0.0, 1.0, 2.0, 100.0, 1.0, 2.0, 1.0)
+FAILED = TrialFacts(False, ("answers differ",), 0.3, 1.0, 2.0, 100.0, 1.0, 2.0, 1.0)
 
 
 def connect(place) -> Registry:

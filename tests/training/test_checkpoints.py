@@ -6,12 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.training.checkpoints import (
-    Checkpoint,
-    Checkpoints,
-    pack_state,
-    unpack_state,
-)
+from components.training.checkpoints import Checkpoint, Checkpoints
 
 
 def save(checkpoints: Checkpoints, *epochs: int) -> None:
@@ -76,22 +71,3 @@ def test_both_broken_is_none(checkpoints: Checkpoints, tmp_path: Path) -> None:
 def test_is_due_only_after_its_seconds(tmp_path: Path) -> None:
     assert Checkpoints(tmp_path, every_seconds=0).is_due()
     assert not Checkpoints(tmp_path, every_seconds=1000).is_due()
-
-
-def test_unpacked_state_goes_on_as_the_packed_one() -> None:
-    def make() -> tuple[torch.nn.Linear, torch.optim.Adam, torch.Generator]:
-        module = torch.nn.Linear(2, 1)
-        return module, torch.optim.Adam(module.parameters()), torch.Generator().manual_seed(1)
-
-    def step(module: torch.nn.Linear, optimizer: torch.optim.Adam, g: torch.Generator) -> None:
-        optimizer.zero_grad()
-        module(torch.rand(4, 2, generator=g)).square().sum().backward()
-        optimizer.step()
-
-    first, second = make(), make()
-    step(*first)
-    unpack_state(pack_state(*first), *second)
-    step(*first)
-    step(*second)
-    assert torch.equal(first[0].weight, second[0].weight)
-    assert torch.equal(first[2].get_state(), second[2].get_state())

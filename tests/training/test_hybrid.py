@@ -12,6 +12,7 @@ from components.models.protocol import Asker, Weights
 from components.params import Params
 from components.paths import Workspace
 from components.training.families import LEARNERS, Setting, fit_statistics
+from components.training.hybrid import Histories
 from components.training.inputs import read_catalogue, read_ratings, read_vectors
 from components.training.learner import Learner, Rows
 from components.training.tensors import Interactions
@@ -76,9 +77,10 @@ def test_rating_of_a_learnt_row_does_not_reach_its_own_prediction(
     before = learner.rate(rows, None).detach()
     # Only the biases, fitted before, may know of a rating: so it is changed behind their back.
     interactions.ratings_N[row] += 1
-    of_items = learner.module()._of_items
-    of_items.residuals_N[row] += 1
-    of_items.sums_G[interactions.items_N[row]] += 1
+    module = learner.module()
+    residuals = module._of_items.residuals_N.clone()
+    residuals[row] += 1
+    module._of_items = Histories.of(interactions, residuals, module._base_U)
     after = learner.rate(rows, None).detach()
     assert float(after[row]) == pytest.approx(float(before[row]), abs=1e-4)
     of_user = torch.nonzero(interactions.users_N == interactions.users_N[row])[:, 0]
@@ -111,23 +113,18 @@ def test_batches_hold_every_rating_once_and_whole_users(
     assert sum(map(len, users)) == len(set.union(*users)) == len(book)
 
 
-def test_struck_rows_look_like_unknown_users_and_items(
+def test_struck_row_is_rated_as_if_nobody_knew_its_user(
     choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
 ) -> None:
-    learner, interactions = make(
-        choose(id_dropout=0.999999, history_dropout=0.999999), book, catalogue
-    )
-    module = learner.module()
-    module.image.data.zero_()
-    module.category.data.zero_()
+    learner, interactions = make(choose(history_dropout=0.999999), book, catalogue)
     own = torch.tensor([0])
-    struck = learner.rate(
-        Rows(interactions.users_N[:1], interactions.items_N[:1], own),
-        torch.Generator().manual_seed(0),
-    )
-    unrated = torch.tensor([len(catalogue) - 3])
-    unknown = learner.rate(Rows(torch.tensor([UNKNOWN]), unrated), None)
-    torch.testing.assert_close(struck, unknown)
+    rows = Rows(interactions.users_N[:1], interactions.items_N[:1], own)
+    struck = learner.rate(rows, torch.Generator().manual_seed(0))
+    # The row's own rating is left out of its item, so another user's rating must not show either.
+    interactions.ratings_N[1] += 1
+    again = learner.rate(rows, torch.Generator().manual_seed(0))
+    assert torch.equal(struck, again)
+    assert not torch.equal(learner.rate(rows, None), struck)
 
 
 def test_new_user_with_a_history_is_answered_like_the_known_one(
@@ -141,18 +138,41 @@ def test_new_user_with_a_history_is_answered_like_the_known_one(
     assert side.paths == ("factors", "history")
 
 
-def test_mood_of_a_session_counts_while_it_lasts(
+def test_mood_of_a_session_counts_for_rated_and_for_new_items(
     choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
 ) -> None:
-    learner, _ = make(choose(session_minutes=10.0, session_prior=1.0), book, catalogue)
-    params = choose(session_minutes=10.0, session_prior=1.0)
-    model = build("hybrid", weights_of(learner, params, catalogue), catalogue, book)
+    learner, _ = make(choose(), book, catalogue)
+    weights = weights_of(learner, choose(), catalogue)
+    weights["session_weights"] = np.zeros_like(weights["session_weights"])
+    weights["session_weights"][:, 0] = (1.0, 3.0)  # the scale of a minute
+    model = build("hybrid", weights, catalogue, book)
     history = book.history(0)
     last = int(history.times_N.max())
-    askers = [Asker(0, history, now) for now in (None, last + 60, last + 10**9)]
-    timeless, minute, years = model.fold_users(askers).bias_B
-    assert minute != pytest.approx(timeless, abs=1e-3)
-    assert years == pytest.approx(timeless, abs=1e-6)
+    side = model.fold_users([Asker(0, history, now) for now in (None, last + 1, last + 10**6)])
+    items = model.known_items()
+    rated = side.vectors_BD @ items.vectors_BD.T + side.bias_B[:, None]
+    moved = rated[1] - rated[0]
+    is_new = ~np.isin(np.arange(len(catalogue)), book.items_N)
+    assert abs(moved[~is_new][0]) > 1e-3
+    np.testing.assert_allclose(moved[~is_new], moved[~is_new][0], atol=1e-5)
+    np.testing.assert_allclose(moved[is_new], 3 * moved[~is_new][0], atol=1e-5)
+    np.testing.assert_allclose(rated[2], rated[0], atol=1e-5)
+
+
+def test_upload_is_rated_as_if_nobody_had_rated_it_in_the_catalogue(
+    choose: Callable[..., Params], book: UserBook, catalogue: Catalogue
+) -> None:
+    learner, _ = make(choose(), book, catalogue)
+    weights = weights_of(learner, choose(), catalogue)
+    new = int(np.flatnonzero(~np.isin(np.arange(len(catalogue)), book.items_N))[0])
+    looks = len(weights["new_likings"]) - weights["category"].shape[0]
+    weights["new_likings"][looks:] = 0  # an upload has no categories
+    model = build("hybrid", weights, catalogue, book)
+    uploaded = model.fold_items(catalogue.embeddings_IE[[new]])
+    np.testing.assert_allclose(
+        uploaded.vectors_BD[0, :looks], model.known_items().vectors_BD[new, :looks], atol=1e-6
+    )
+    assert uploaded.bias_B[0] == pytest.approx(model.known_items().bias_B[new], abs=1e-6)
 
 
 def test_categories_move_the_ratings_of_items_that_nobody_rated(
@@ -160,11 +180,14 @@ def test_categories_move_the_ratings_of_items_that_nobody_rated(
 ) -> None:
     learner, _ = make(choose(), book, catalogue)
     weights = weights_of(learner, choose(), catalogue)
-    with_them = build("hybrid", weights, catalogue, book).known_items().bias_B
-    weights["category"] = np.zeros_like(weights["category"])
-    without = build("hybrid", weights, catalogue, book).known_items().bias_B
+    model = build("hybrid", weights, catalogue, book)
+    looks = len(weights["new_likings"]) - weights["category"].shape[0]
+    weights["new_likings"][looks:] = 0
+    without = build("hybrid", weights, catalogue, book)
     rated = np.isin(np.arange(len(catalogue)), book.items_N)
-    assert np.abs(with_them - without)[~rated].max() > 1e-3
+    moved = np.abs(model.known_items().bias_B - without.known_items().bias_B)
+    assert moved[~rated].max() > 1e-4
+    assert not moved[rated].any()
 
 
 def test_penalty_grows_with_each_block_by_its_own_prior(

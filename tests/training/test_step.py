@@ -63,7 +63,7 @@ def outs(workspace: Workspace) -> dict[str, str]:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(("place", "after"), [("epoch", 14), ("checkpoint", 3)])
+@pytest.mark.parametrize(("place", "after"), [("epoch", 5), ("checkpoint", 3)])
 def test_run_killed_in_the_middle_goes_on_and_ends_with_the_same_bytes(
     workspace: Workspace,
     choose: Choose,

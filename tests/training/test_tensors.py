@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from components.models.catalogue import UserBook
-from components.training.tensors import Groups, Interactions, gather, sum_read
+from components.training.tensors import Groups, Interactions, Readings, gather
 
 USERS, ITEMS, ROWS, COLUMNS = 5, 7, 20, 3
 
@@ -32,33 +32,32 @@ def dense(interactions: Interactions, values_N: torch.Tensor) -> torch.Tensor:
     return matrix_UI
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("side", ["user", "item"])
-def test_sum_read_and_its_gradient_are_a_matrix_product(
-    interactions: Interactions, weighted: bool, side: str
+@pytest.mark.parametrize("side", ["items of users", "users of items", "users of items, weighted"])
+def test_sum_of_what_was_read_and_its_gradient_are_a_matrix_product(
+    interactions: Interactions, side: str
 ) -> None:
-    weights_N = interactions.ratings_N if weighted else None
-    values_N = interactions.ratings_N if weighted else torch.ones(ROWS)
-    matrix = dense(interactions, values_N)
-    by_user, by_item = interactions.by_user, interactions.by_item
-    users_N, items_N = interactions.users_N, interactions.items_N
-    if side == "user":
-        arguments = (items_N, by_user, by_item, users_N)
-    else:
-        matrix, arguments = matrix.T, (users_N, by_item, by_user, items_N)
+    matrix = dense(interactions, torch.ones(ROWS))
+    readings = Readings.of_users(interactions)
+    if side == "users of items":
+        matrix, readings = matrix.T, Readings.of_items(interactions)
+    elif side == "users of items, weighted":
+        matrix = dense(interactions, interactions.ratings_N).T
+        readings = Readings.of_items(interactions, interactions.ratings_N)
     table = torch.randn(matrix.shape[1], COLUMNS, requires_grad=True)
-    summed = sum_read(table, *arguments, weights_N)
+    summed = readings.sum(table)
     torch.testing.assert_close(summed, matrix @ table)
     slope = torch.randn_like(summed)
     (ours,) = torch.autograd.grad((summed * slope).sum(), table)
     torch.testing.assert_close(ours, matrix.T @ slope)
 
 
-def test_gather_adds_up_the_gradients_of_a_row_taken_twice() -> None:
+@pytest.mark.parametrize("knows_groups", [False, True])
+def test_gather_adds_up_the_gradients_of_a_row_taken_twice(knows_groups: bool) -> None:
     table = torch.randn(4, 2, requires_grad=True)
     codes = torch.tensor([3, 0, 3, 3])
     slope = torch.arange(8.0).reshape(4, 2)
-    (ours,) = torch.autograd.grad((gather(table, codes) * slope).sum(), table)
+    groups = Groups.of(codes, 4) if knows_groups else None
+    (ours,) = torch.autograd.grad((gather(table, codes, groups) * slope).sum(), table)
     (theirs,) = torch.autograd.grad((table[codes] * slope).sum(), table)
     torch.testing.assert_close(ours, theirs)
 

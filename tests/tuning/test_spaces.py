@@ -35,19 +35,27 @@ def test_both_ends_of_every_range_are_valid_parameters(family: str):
 def test_how_long_to_learn_is_not_searched(family: str):
     options = SHIPPED.families.options(family)
     if isinstance(options, Schedule):
-        assert not {"batches", "max_epochs", "patience"} & make_space(options, options).keys()
+        assert (
+            not {"batches", "max_epochs", "patience", "averaging"}
+            & make_space(options, options).keys()
+        )
+
+
+def test_what_the_valid_rows_tell_nothing_of_is_not_searched():
+    options = SHIPPED.families.hybrid
+    assert not any(name.startswith("session") for name in make_space(options, options))
 
 
 def test_rates_and_priors_are_searched_by_magnitude_shares_linearly_and_sizes_whole():
     options = SHIPPED.families.hybrid.model_copy(
-        update={"learning_rate": 0.01, "factors": 20, "bias_prior": 3.0, "id_dropout": 0.2}
+        update={"learning_rate": 0.01, "factors": 20, "bias_prior": 3.0, "history_dropout": 0.2}
     )
     space = make_space(options, options)
     assert space["learning_rate"] == Range(0.002, 0.05, "log")
     assert space["bias_prior"] == Range(pytest.approx(0.3), 30.0, "log")
     assert space["factors"] == Range(5, 80, "integer")
-    assert (space["id_dropout"].low, space["id_dropout"].kind) == (0.0, "linear")
-    assert space["id_dropout"].high < 1
+    assert (space["history_dropout"].low, space["history_dropout"].kind) == (0.0, "linear")
+    assert space["history_dropout"].high < 1
 
 
 def test_family_without_options_has_no_space():

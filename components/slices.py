@@ -1,4 +1,7 @@
-"""Which test rows are alike: warm or cold, by how much is known, by recency, by category."""
+"""Which test rows are alike: warm or cold, by how much is known, by recency, by category.
+
+One definition, for the evaluation's report, for the families side by side and for the gate.
+"""
 
 import numpy as np
 import pandas as pd
@@ -6,11 +9,20 @@ import pandas as pd
 from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Ints
 
+EVERY_ROW = "all"
+CATEGORIES = 6  # the largest ones
+FEW_RATINGS = 20  # of a user, in training
+
+_BY_CATEGORY = "category"
 _NO_CATEGORY = "none"
 
 
 def slice_rows(
-    test: pd.DataFrame, bundle: Bundle, *, categories: int, few: int
+    test: pd.DataFrame,
+    bundle: Bundle,
+    *,
+    categories: int = CATEGORIES,
+    few: int = FEW_RATINGS,
 ) -> dict[str, Bools]:
     """Return which of the N test rows belong to each slice, in a fixed order; a row is in many.
 
@@ -30,7 +42,7 @@ def slice_rows(
     ages_N = times_N - _first_rated(bundle)[items_N]
     old_N = ages_N > _middle(ages_N[~cold_item])
     slices = {
-        "all": np.ones(len(test), bool),
+        EVERY_ROW: np.ones(len(test), bool),
         "warm": ~cold_user & ~cold_item,
         "cold_user": cold_user,
         "cold_item": cold_item,
@@ -43,6 +55,11 @@ def slice_rows(
         **_by_category(bundle.catalogue.items, items_N, categories),
     }
     return {name: rows for name, rows in slices.items() if rows.any()}
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of slice that a name is of: every category is of the kind `category`."""
+    return _BY_CATEGORY if name.startswith(f"{_BY_CATEGORY} ") else name
 
 
 def _middle(values_N: Ints) -> int:
@@ -64,4 +81,4 @@ def _by_category(items: pd.DataFrame, items_N: np.ndarray, largest: int) -> dict
     # Largest first, ties by name, so that the order never depends on chance.
     counts = pd.Series(category_N).value_counts().rename_axis("name").reset_index(name="rows")
     counts = counts.sort_values(["rows", "name"], ascending=[False, True])
-    return {f"category {name}": category_N == name for name in counts["name"][:largest]}
+    return {f"{_BY_CATEGORY} {name}": category_N == name for name in counts["name"][:largest]}
