@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.errors import CorruptFileError
+
+log = logging.getLogger(__name__)
 
 
 def hash_file(path: Path) -> str:
@@ -94,9 +97,11 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
 def write_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder beside `target` that takes its place when the block ends well.
 
-    A folder that stood there before is replaced; if the block raises, it stays as it was.
+    A folder that stood there before is replaced; if the block raises, it stays as it was. What
+    writers that were killed have left beside it is removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
@@ -114,6 +119,24 @@ def write_folder(target: Path) -> Iterator[Path]:
         fsync_folder(target.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    for folder in target.parent.glob(f".{target.name}.*"):
+        pid, _, kind = folder.name.removeprefix(f".{target.name}.").partition(".")
+        if kind in ("tmp", "old") and pid.isdigit() and not _is_alive(int(pid)):
+            log.info("leftover of a killed writer removed folder=%s", folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _fsync_tree(root: Path) -> None:

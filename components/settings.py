@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     release: Path | None = Field(None, description="a Bento to answer from, outside of any Bento")
     lifeline: Path | None = Field(None, description="workers end when this file's lock is free")
     endpoint_workers: int = Field(2, ge=1, le=64, description="processes of the endpoint")
+    actor: str | None = Field(None, description="who acts, in the ledger; default: user@host")
     mlflow_tracking_uri: str | None = Field(
         None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI"), description="MLflow server"
     )

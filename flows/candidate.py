@@ -37,9 +37,9 @@ def workspace_bundles(workspace: Workspace) -> Bundles:
 def find_finished(workspace: Workspace) -> Version | None:
     """Return the version of the workspace's bundles if all is decided about it, else None.
 
-    It is if it is champion, or if it was turned down beside the very champion of now, by the
-    very rules of now, and not by time alone. A run that was killed between the gate and the alias
-    left one to decide about.
+    It is if it is champion, if somebody went back from it, or if it was turned down beside the
+    very champion of now, by the very rules of now, and not by time alone. A run that was killed
+    between the gate and the alias left one to decide about.
     """
     bundles = workspace_bundles(workspace)
     if not (bundles.evaluation.is_dir() and bundles.served.is_dir()):
@@ -49,6 +49,8 @@ def find_finished(workspace: Workspace) -> Version | None:
     if found is None or found.verdict is None:
         return None
     if champion is not None and champion.number == found.number:
+        return found
+    if found.number in registry.ledger.read().position.withdrawn:
         return found
     is_turned_down = found.verdict.decision != "promote"
     now = _describe_judgement(champion, load_params(workspace.params))
@@ -138,7 +140,12 @@ def decide(
     """Let the gate judge, and write its verdict on the version."""
     verdict = judge(comparison, TrialFacts.from_json(trial.to_json()), params.gate)
     registry = open_registry(workspace)
-    registry.mark(version, verdict)
+    evidence = {
+        "champion": None if champion is None else champion.number,
+        "comparison": hash_json(comparison.to_json()),
+        "trial": hash_json(trial.to_json()),
+    }
+    registry.mark(version, verdict, evidence)
     registry.annotate(version, JUDGEMENT_TAG, json.dumps(verdict.to_json(), sort_keys=True))
     # Last: a kill before it leaves a verdict that does not count as one beside this champion. One
     # that rests on time alone never counts: a machine that was busy says nothing for good.
@@ -147,9 +154,16 @@ def decide(
     return verdict
 
 
-def promote(workspace: Workspace, version: Version, champion: Version | None) -> Version:
+def promote(
+    workspace: Workspace, version: Version, champion: Version | None, verdict: Verdict
+) -> Version:
     """Make a version champion, if the champion still is the one that the gate saw."""
-    open_registry(workspace).promote(version, champion)
+    open_registry(workspace).promote(
+        version,
+        champion,
+        reason="; ".join(("the gate passed it", *verdict.reasons)),
+        evidence={"verdict": hash_json(verdict.to_json())},
+    )
     return version
 
 

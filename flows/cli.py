@@ -212,6 +212,65 @@ def serve(
     serve_champion(_open(workspace), host=host, port=port, background=background)
 
 
+@app.command(epilog="For example:  beholder rollback --reason 'lists look odd since noon'")
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why; the ledger keeps it.", show_default=False)],
+    to: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="VERSION",
+            help="Which version; default: the one that the champion replaced.",
+            show_default=False,
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Make the previous champion champion again, once it has passed its trial.
+
+    The alias, the ledger and an endpoint that runs in the background follow.
+    A call that was killed is finished by the same command. What was left is
+    not promoted again by itself.
+    """
+    from flows.rolling_back import roll_back_and_show
+
+    roll_back_and_show(_open(workspace), to, reason)
+
+
+@app.command(
+    epilog="For example:  beholder ledger 3  ·  beholder ledger --json -n 1000  ·  "
+    "beholder ledger verify"
+)
+def ledger(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[VERSION|verify]",
+            help="A version's number, or the word verify; default: all versions.",
+            show_default=False,
+        ),
+    ] = None,
+    last: Annotated[
+        int, typer.Option("-n", min=1, metavar="N", help="The last so many entries.")
+    ] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, whole.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show who made which version champion, when and why; or verify that nothing was changed.
+
+    'verify' looks for lines that were changed, taken out or moved and for an
+    end that was cut off, names each, and ends with 1 if it finds any.
+    """
+    from flows.ledger_display import show_ledger, verify_ledger
+
+    if what == "verify":
+        sys.exit(verify_ledger(_open(workspace)))
+    if what is not None and not what.isdigit():
+        raise typer.BadParameter(f"{what!r} is neither a version's number nor 'verify'")
+    version = None if what is None else int(what)
+    show_ledger(_open(workspace), version=version, last=last, as_json=as_json)
+
+
 @app.command()
 def recommend(
     user: Annotated[str | None, typer.Argument(help="A user's id.", show_default=False)] = None,

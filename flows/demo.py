@@ -119,8 +119,7 @@ def _serve(workspace: Workspace) -> str:
     from flows.endpoint import deploy
 
     with step("serve") as now:
-        champion = require_champion(workspace)
-        url = deploy(workspace, champion)
+        champion, url = deploy(workspace)
         now.note = f"version {champion.number} at {url}"
     return url
 

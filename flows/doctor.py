@@ -68,6 +68,7 @@ def check_workspace(workspace: Workspace) -> Iterator[Finding]:
         ("remote", _check_remote),
         ("disk", _check_disk),
         ("champion", _check_champion),
+        ("ledger", _check_ledger),
     )
     for what, check in checks:
         try:
@@ -144,18 +145,48 @@ def _check_disk(workspace: Workspace) -> Finding:
 
 
 def _check_champion(workspace: Workspace) -> Finding:
-    from flows.releases import find_champion
+    from flows.releases import open_registry
+    from flows.status import describe_drift
 
-    champion = find_champion(workspace)
+    registry = open_registry(workspace)
+    drift = registry.find_drift()
+    if drift is not None:
+        says, mend = describe_drift(drift)
+        return Finding("champion", "wrong", says, mend)
+    champion = registry.champion()
     if champion is None:
         return Finding("champion", "warning", "none yet", "beholder retrain")
+    if registry.ledger.read().position.found:
+        says = f"version {champion.number}, put there by hand, past the gate"
+        mend = f"beholder rollback --to {champion.number} --reason … (tries it), or another version"
+        return Finding("champion", "warning", says, mend)
     return _say("champion", f"version {champion.number}")
 
 
+def _check_ledger(workspace: Workspace) -> Finding:
+    from flows.releases import open_registry
+
+    ledger = open_registry(workspace).ledger
+    flaws = ledger.verify()
+    if flaws:
+        says = f"{ledger.place}: line {flaws[0].line} {flaws[0].says}"
+        return Finding("ledger", "wrong", says, "beholder ledger verify")
+    return _say("ledger", f"{len(ledger.read().entries):,} entries, unbroken")
+
+
 def _check_servers(workspace: Workspace) -> Iterator[Finding]:
+    from components.settings import load_settings
+    from flows.endpoint import answering_version
+    from flows.releases import find_champion
     from flows.services import Services
 
-    for service in Services(workspace).states():
+    for service in Services(workspace, load_settings().host).states():
+        if service.name == "endpoint" and service.healthy:
+            champion, version = find_champion(workspace), answering_version(service.url)
+            if champion is None or version != str(champion.number):
+                says = f"{service.url} answers with version {version}, which is not the champion"
+                yield Finding("endpoint", "wrong", says, "beholder serve --background")
+                continue
         if service.healthy and service.managed:
             yield _say(service.name, service.url)
         elif service.managed:

@@ -1,12 +1,16 @@
 """From a registered version to what answers on this machine: its bundles and its Bento."""
 
 import json
+import logging
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from components.errors import WorkspaceError
+from components.errors import CorruptFileError, WorkspaceError
+from components.locking import hold_lock
 from components.models.bundle import load_bundle
 from components.models.predictor import Predictor
 from components.packaging.bento import package
+from components.packaging.release import verify_release
 from components.params import load_params
 from components.paths import Workspace
 from components.promotion.artifacts import Bundles
@@ -19,6 +23,8 @@ COMPARISON_TAG = "beholder.comparison"
 JUDGEMENT_TAG = (
     "beholder.judgement"  # the whole verdict.json; the registry's own tags are for people
 )
+
+log = logging.getLogger(__name__)
 
 
 def open_registry(workspace: Workspace) -> Registry:
@@ -53,13 +59,59 @@ def version_folder(workspace: Workspace, version: Version) -> Path:
 
 
 def fetch_bento(workspace: Workspace, version: Version) -> Path:
-    """Return the folder of a version's Bento, packaged unless it stands here whole."""
-    target = workspace.bentos / str(version.number)
-    bundles = fetch_bundles(workspace, version)
-    lineage = {**json.loads(version.tags[LINEAGE_TAG]), "version": str(version.number)}
-    tolerance = load_params(workspace.params).trial.tolerance
-    package(bundles.served, lineage, target, tolerance=tolerance)
+    """Return the folder of a version's Bento, whole: the one that stands here, else packaged anew.
+
+    What stands here is what was tried, whatever has become of the code since.
+    """
+    target = bento_folder(workspace, version)
+    with _hold_version(workspace, version):
+        if not _holds(target, version):
+            _package(workspace, version, target)
     return target
+
+
+def package_bento(workspace: Workspace, version: Version) -> Path:
+    """Return the folder of a version's Bento, packaged by the code and parameters of now.
+
+    It must be tried before it answers anybody.
+    """
+    target = bento_folder(workspace, version)
+    with _hold_version(workspace, version):
+        _package(workspace, version, target)
+    return target
+
+
+def bento_folder(workspace: Workspace, version: Version) -> Path:
+    """Return where a version's Bento stands, if it does."""
+    return workspace.bentos / str(version.number)
+
+
+def _package(workspace: Workspace, version: Version, target: Path) -> None:
+    bundles = fetch_bundles(workspace, version)
+    tolerance = load_params(workspace.params).trial.tolerance
+    package(bundles.served, _read_lineage(version), target, tolerance=tolerance)
+
+
+def _read_lineage(version: Version) -> dict[str, str]:
+    return {**json.loads(version.tags[LINEAGE_TAG]), "version": str(version.number)}
+
+
+def _holds(bento: Path, version: Version) -> bool:
+    lineage = _read_lineage(version)
+    try:
+        manifest = verify_release(bento)
+    except CorruptFileError as error:
+        if bento.exists():
+            log.warning("bento damaged, packaging it anew reason=%s", error)
+        return False
+    told = (manifest.version, manifest.lineage_id, manifest.digest)
+    return told == (lineage["version"], lineage["lineage_id"], lineage["served"])
+
+
+def _hold_version(workspace: Workspace, version: Version) -> AbstractContextManager[None]:
+    """Keep two processes from fetching and packaging one version at once."""
+    path = workspace.run / f"version-{version.number}.lock"
+    return hold_lock(path, wait_seconds=300, what=f"version {version.number}")
 
 
 def open_champion(workspace: Workspace) -> tuple[Version, Predictor]:

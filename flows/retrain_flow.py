@@ -4,33 +4,30 @@ Every step is safe to repeat: a run that was killed is simply started again, and
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from prefect.tasks import exponential_backoff
 
-from components.errors import BeholderError, ServiceError
+from components.errors import BeholderError
 from components.locking import hold_lock
 from components.paths import Workspace
 from flows.console import step
 from flows.pipeline import STAGES, StageRun, StepFailedError
 from flows.stage_notes import read_note
+from flows.tasks import call, describe_endpoint, describe_trial
 
 if TYPE_CHECKING:
-    from components.packaging.trial import TrialReport
     from components.params import Params
     from components.promotion.registry import Version
     from flows.tracking import TrackedRun
 
 Decision = Literal["promoted", "rejected", "inconclusive", "unchanged"]
-R = TypeVar("R")
 
 # The stages that write a history as they learn, and the phases in it.
 _LIVE_PHASES = {"train": ("search", "evaluation"), "refit": ("served",)}
@@ -98,15 +95,20 @@ def _retrain(workspace: Workspace, reason: str) -> Outcome:
 
 
 def _unchanged(workspace: Workspace, version: "Version") -> Outcome:
-    from flows.releases import find_champion
+    from components.promotion.moving import describe_withdrawal
+    from flows.releases import open_registry
 
-    champion = find_champion(workspace)
+    registry = open_registry(workspace)
+    champion = registry.champion()
+    withdrawal = registry.ledger.read().position.withdrawn.get(version.number)
+    reason = f"nothing changed since version {version.number}"
     if champion is not None and champion.number == version.number:
-        _deploy(workspace, champion)  # a run may have been killed before it came to this
-        reason = f"nothing changed since version {version.number}, the champion"
-    else:
-        said = "" if version.verdict is None else f", {version.verdict.decision}"
-        reason = f"nothing changed since version {version.number}{said}"
+        _deploy(workspace)  # a run may have been killed before it came to this
+        reason += ", the champion"
+    elif withdrawal is not None:
+        reason += f": {describe_withdrawal(withdrawal)}"
+    elif version.verdict is not None:
+        reason += f", {version.verdict.decision}"
     return Outcome("unchanged", version.number, (reason,))
 
 
@@ -120,37 +122,39 @@ def _follow(
 
     for stage in STAGES:
         _run_stage(workspace, stage, run, is_stale=stage in stale)
-    _call("push", partial(push_outputs, workspace), lambda outs: f"{outs} outputs in the remote")
+    call("push", partial(push_outputs, workspace), lambda outs: f"{outs} outputs in the remote")
     finished = candidate.find_finished(workspace)
     if finished is not None:
         return _unchanged(workspace, finished)
     lineage = read_lineage(workspace, params)
-    _call(
+    call(
         "log",
         lambda: candidate.log_results(workspace, run, lineage),
         lambda _: f"MLflow run {run.run_id}",
     )
     show_report(workspace.evaluation_report / "report.html")
-    version = _call(
+    version = call(
         "register",
         lambda: candidate.register(workspace, run, lineage),
         lambda made: f"version {made.number}, lineage {lineage.lineage_id}",
     )
     champion = releases.find_champion(workspace)
-    bento = _call(
+    bento = call(
         "package",
-        lambda: releases.fetch_bento(workspace, version),
+        lambda: releases.package_bento(workspace, version),
         lambda folder: f"Bento in {folder.relative_to(workspace.root)}",
     )
-    trial = _call(
-        "trial", lambda: candidate.try_bento(workspace, version, bento, params), _describe_trial
+    trial = call(
+        "trial",
+        lambda: candidate.try_bento(workspace, version, bento, params),
+        describe_trial,
     )
-    comparison = _call(
+    comparison = call(
         "compare",
         lambda: candidate.compare_with_champion(workspace, version, champion, params),
         lambda made: f"RMSE {made.candidate.rmse.value:.4f} on {made.rows:,} test rows",
     )
-    verdict = _call(
+    verdict = call(
         "gate",
         lambda: candidate.decide(workspace, version, champion, comparison, trial, params),
         lambda made: made.decision,
@@ -160,56 +164,20 @@ def _follow(
     if verdict.decision != "promote":
         decision: Decision = "rejected" if verdict.decision == "reject" else "inconclusive"
         return Outcome(decision, version.number, verdict.reasons, run.run_id)
-    _call(
+    call(
         "promote",
-        lambda: candidate.promote(workspace, version, champion),
+        lambda: candidate.promote(workspace, version, champion, verdict),
         lambda made: f"version {made.number} is champion",
     )
-    _deploy(workspace, version)
+    _deploy(workspace)
     return Outcome("promoted", version.number, verdict.reasons, run.run_id)
 
 
-def _deploy(workspace: Workspace, version: "Version") -> None:
+def _deploy(workspace: Workspace) -> None:
     """Let an endpoint that runs in the background answer with the champion."""
     from flows.endpoint import redeploy
 
-    def describe(url: str | None) -> str:
-        return url or "no endpoint runs; 'beholder serve' starts one"
-
-    _call("deploy", partial(redeploy, workspace, version), describe)
-
-
-def _describe_trial(report: "TrialReport") -> str:
-    if not report.passed:
-        return f"failed: {'; '.join(report.reasons)}"
-    return (
-        f"{report.questions} golden answers, off by {report.max_difference:.0e} at most; "
-        f"p99 {report.latency.p99:.0f} ms, {report.memory_mb:.0f} MB"
-    )
-
-
-def _call(name: str, action: Callable[[], R], note: Callable[[R], str]) -> R:
-    """Run an action as a Prefect task, drawn as a step; tried again if a server fails.
-
-    `note` makes the step's line from what came back.
-    """
-    as_task = task(
-        name=name,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-        retries=3,
-        retry_delay_seconds=exponential_backoff(2),
-        retry_condition_fn=lambda _task, _run, state: _is_passing(state),
-    )
-    with step(name) as now:
-        result = as_task(action)()
-        now.note = note(result)
-    return result
-
-
-def _is_passing(state: State[Any]) -> bool:
-    """Say whether a failure is the world's, which may pass, and not a matter of the data."""
-    return isinstance(state.result(raise_on_failure=False), ServiceError)
+    call("deploy", partial(redeploy, workspace), describe_endpoint)
 
 
 def _run_stage(workspace: Workspace, stage: str, run: "TrackedRun", *, is_stale: bool) -> None:

@@ -12,7 +12,7 @@ from components.batches import data_version, read_batches
 from components.errors import WorkspaceError
 from components.paths import Workspace
 from components.promotion.comparison import Comparison
-from components.promotion.registry import Registry, Version
+from components.promotion.registry import Drift, Registry, Version
 from components.settings import load_settings
 from flows.endpoint import answering_version
 from flows.pipeline import find_stale
@@ -31,6 +31,7 @@ def show_status(workspace: Workspace) -> None:
     registry = open_registry(workspace)
     champion = registry.champion()
     _print_champion(console, champion)
+    _print_ledger(console, registry)
     _print_latest(console, registry, champion)
     states = Services(workspace, load_settings().host).states()
     _print_servers(console, states, champion)
@@ -68,6 +69,39 @@ def _print_champion(console: Console, champion: Version | None) -> None:
     lineage = escape(champion.tags.get("beholder.lineage_id", ""))
     console.print(f"{label}, {escape(comparison.candidate.family)}, lineage {lineage}")
     console.print(score_table(comparison))
+
+
+def _print_ledger(console: Console, registry: Registry) -> None:
+    """Print how the champion came to be it, or that nobody knows."""
+    drift, position = registry.find_drift(), registry.ledger.read().position
+    if drift is not None:
+        says, mend = describe_drift(drift)
+        console.print(f"          [yellow]{says}; {mend}[/]", soft_wrap=True)
+    elif position.found is not None and position.champion is not None:
+        number = position.champion
+        mend = f"run 'beholder rollback --to {number} --reason …' to try it, or name another"
+        says = "[yellow]put there by hand, past the gate"
+        console.print(f"          {says}; {mend}[/]", soft_wrap=True)
+    elif position.last_move is not None:
+        move = position.last_move
+        says = f"since {move.time[:19].replace('T', ' ')} UTC by {move.actor}: {move.reason}"
+        console.print(f"          [dim]{escape(says)}[/]", soft_wrap=True)
+    flaws = registry.ledger.verify()
+    if flaws:
+        says = f"the ledger is damaged at line {flaws[0].line}; run 'beholder ledger verify'"
+        console.print(f"          [red]{says}[/]", soft_wrap=True)
+
+
+def describe_drift(drift: Drift) -> tuple[str, str]:
+    """Return in words that the alias was moved by hand, and the commands that settle it."""
+    names = "no version" if drift.alias is None else f"version {drift.alias}"
+    last = "no version" if drift.ledger is None else f"version {drift.ledger}"
+    says = f"the alias was moved past Beholder: it names {names}, the ledger {last}"
+    if drift.ledger is None:
+        return says, "run 'beholder retrain' for a champion that the gate has seen"
+    back = f"'beholder rollback --to {drift.ledger} --reason …' puts it back"
+    keep = "" if drift.alias is None else f", '--to {drift.alias}' tries and keeps the new one"
+    return says, f"{back}{keep}"
 
 
 def read_comparison(version: Version) -> Comparison:

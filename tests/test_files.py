@@ -92,3 +92,15 @@ def test_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", script], check=False, env=os.environ)
     assert killed.returncode == -9
     assert path.read_bytes() == b"old"
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_ones_is_not(tmp_path: Path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    left = [tmp_path / f".here.{dead.pid}.{kind}" for kind in ("tmp", "old")]
+    kept = [tmp_path / f".here.{os.getppid()}.tmp", tmp_path / ".here.home"]
+    for folder in (*left, *kept):
+        (folder / "below").mkdir(parents=True)
+    with write_folder(tmp_path / "here") as folder:
+        (folder / "file").write_text("whole")
+    assert [path.exists() for path in (*left, *kept)] == [False, False, True, True]

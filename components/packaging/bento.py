@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 from components.child import interpreter_first, supervised
@@ -87,7 +86,6 @@ def package(served: Path, lineage: Mapping[str, str], target: Path, *, tolerance
     if _holds(target, digest):
         log.info("bento unchanged tag=%s target=%s", tag, target)
         return tag
-    _sweep(target)
     with write_folder(target) as folder:
         scratch = folder / ".build"
         _stage(recipe, scratch / "stage")
@@ -150,15 +148,6 @@ def _holds(target: Path, recipe: str) -> bool:
     return True
 
 
-def _sweep(target: Path) -> None:
-    """Remove what builds that were killed have left beside the target."""
-    for folder in target.parent.glob(f".{target.name}.*"):
-        pid, _, kind = folder.name.removeprefix(f".{target.name}.").partition(".")
-        if kind in ("tmp", "old") and pid.isdigit() and not psutil.pid_exists(int(pid)):
-            log.info("leftover of a killed build removed folder=%s", folder)
-            shutil.rmtree(folder)
-
-
 def _stage(recipe: Recipe, stage: Path) -> None:
     """Lay out all that the Bento's `src/` shall hold, and the bentofile that lists it."""
     for name, source in recipe.sources.items():
@@ -213,22 +202,27 @@ def _build(scratch: Path, tag: str) -> Path:
         *(sys.executable, "-m", "bentoml", "build", "--version", version),
         *("-f", "bentofile.yaml", "--output", "tag", "."),
     ]
-    result = subprocess.run(
-        supervised(command),
-        cwd=scratch / "stage",
-        env={
-            **os.environ,
-            **TELEMETRY_OFF,
-            "BENTOML_HOME": str(home),
-            "PATH": interpreter_first(),
-            "PYTHONSAFEPATH": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=_BUILD_SECONDS,
-        check=False,
-    )
+    try:
+        result = subprocess.run(
+            supervised(command),
+            cwd=scratch / "stage",
+            env={
+                **os.environ,
+                **TELEMETRY_OFF,
+                "BENTOML_HOME": str(home),
+                "PATH": interpreter_first(),
+                "PYTHONSAFEPATH": "1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=_BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BeholderError(
+            f"BentoML did not build {tag} in {_BUILD_SECONDS} s: the machine is too busy; try again"
+        ) from error
     built = home / "bentos" / name / version
     if result.returncode != 0 or not built.is_dir():
         end = "\n".join((result.stdout + result.stderr).splitlines()[-15:])

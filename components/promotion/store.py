@@ -3,7 +3,9 @@
 import hashlib
 import logging
 import os
+import socket
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from components.errors import ParameterError, ServiceError
+from components.files import write_bytes
 from components.locking import hold_lock
 from components.settings import TELEMETRY_OFF
 
@@ -113,20 +116,29 @@ class Store:
                 return None
             raise
 
+    @property
+    def domain(self) -> str:
+        """Whom `hold` keeps apart: who writes to the same SQLite store, or, with a server, who
+        shares this user's cache folder on this machine.
+        """
+        if self.file is not None:
+            return "sqlite"
+        return f"{socket.gethostname()} {_read_token(_lock_folder() / 'domain')}"
+
     @contextmanager
     def hold(self, name: str) -> Iterator[None]:
         """Hold a lock on something in this store, against every other process of this machine.
 
         The lock lies beside a SQLite store, so whoever reaches that reaches the lock. A server
-        offers no lock: there it is this user's on this machine, and two machines that write at
-        once are not kept apart. Raises WorkspaceError if it is not free in a minute.
+        offers no lock: there it is this user's on this machine, and what machines do at once is
+        for the ledger to keep apart. Raises WorkspaceError if it is not free in a minute.
         """
         key = hashlib.sha256(name.encode()).hexdigest()[:16]
         if self.file is not None:
             path = self.file.with_name(f"{self.file.name}.{key}.lock")
         else:
             server = hashlib.sha256(self.name.encode()).hexdigest()[:16]
-            path = _cache_folder() / "locks" / f"{server}.{key}.lock"
+            path = _lock_folder() / f"{server}.{key}.lock"
         with hold_lock(path, wait_seconds=_LOCK_SECONDS, what=f"{name} in {self.name}"):
             yield
 
@@ -175,6 +187,14 @@ def _lay_down(file: Path) -> None:
         beside.rename(file)
 
 
-def _cache_folder() -> Path:
+def _lock_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "beholder"
+    return Path(base) / "beholder/locks"
+
+
+def _read_token(path: Path) -> str:
+    """Return what sets a folder apart from every other, drawn when it is first asked for."""
+    with hold_lock(path.with_suffix(".lock"), wait_seconds=_LOCK_SECONDS, what=str(path)):
+        if not path.is_file():
+            write_bytes(path, uuid.uuid4().hex.encode())
+        return path.read_text()

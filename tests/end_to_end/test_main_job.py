@@ -93,6 +93,9 @@ def test_first_retraining_promotes_what_beats_the_ladder(trained: Place) -> None
     assert "biases" in shown
     assert "up to date" in shown
     assert flow_states(trained) == ["Promoted"]
+    told = trained.run("ledger").stdout
+    assert "verdict: version 1, promote" in told
+    assert "moved: champion none → 1" in told
 
 
 def test_every_version_can_be_traced_to_its_data(trained: Place) -> None:

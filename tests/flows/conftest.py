@@ -105,6 +105,14 @@ def set_command() -> Callable[[Workspace, str, str], None]:
     return write
 
 
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
 @pytest.fixture
 def place_bundles(served_bundle: Path) -> Callable[..., Bundles]:
     """Put two bundles into a workspace, which differ from others by their mean."""

@@ -83,8 +83,9 @@ def test_bundles_that_were_never_registered_or_never_judged_are_not_finished(
 
 def test_champion_is_finished(workspace: Workspace, add, judge):
     version = add(3.0)
-    assert judge(version, enough_rows=True).decision == "promote"
-    candidate.promote(workspace, version, None)
+    verdict = judge(version, enough_rows=True)
+    assert verdict.decision == "promote"
+    candidate.promote(workspace, version, None, verdict)
     found = candidate.find_finished(workspace)
     assert found is not None
     assert found.number == version.number

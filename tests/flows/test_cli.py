@@ -101,11 +101,12 @@ def refuse(call: Call, *arguments: str) -> str:
 
 IN_A_WORKSPACE = [
     *(["ingest"], ["fetch"], ["withdraw", "x"], ["retrain"], ["status"], ["serve"]),
-    *(["recommend", "somebody"], ["down"]),
+    *(["recommend", "somebody"], ["down"], ["ledger"], ["ledger", "verify"]),
+    ["rollback", "--reason", "odd lists"],
 ]
 
 
-@pytest.mark.parametrize("arguments", IN_A_WORKSPACE, ids=lambda arguments: arguments[0])
+@pytest.mark.parametrize("arguments", IN_A_WORKSPACE, ids=" ".join)
 def test_outside_a_workspace_the_next_command_is_named(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ):
@@ -122,7 +123,11 @@ def test_broken_parameters_are_named(call: Call, workspace: Workspace, content: 
     assert str(workspace.params) in line
 
 
-@pytest.mark.parametrize("arguments", [["recommend", "u1"], ["serve"]], ids=lambda a: a[0])
+@pytest.mark.parametrize(
+    "arguments",
+    [["recommend", "u1"], ["serve"], ["rollback", "--reason", "odd lists"]],
+    ids=lambda a: a[0],
+)
 def test_without_a_champion_retrain_is_named(
     call: Call, workspace: Workspace, arguments: list[str]
 ):
@@ -165,6 +170,10 @@ def test_batch_that_is_not_listed_is_named(call: Call, workspace: Workspace):
         ["serve", "--port", "65536"],
         ["init"],
         ["withdraw"],
+        ["rollback"],
+        ["rollback", "--reason", "odd lists", "--to", "0"],
+        ["ledger", "all"],
+        ["ledger", "-n", "0"],
         ["no-such-command"],
         ["status", "--no-such-option"],
     ],
@@ -201,6 +210,19 @@ def test_status_of_an_empty_workspace_says_what_to_do(call: Call, workspace: Wor
     assert code == 0
     assert "nothing yet; run 'beholder ingest'" in out
     assert "none yet; run 'beholder retrain'" in out
+
+
+def test_ledger_of_an_empty_workspace_says_what_to_do(call: Call, workspace: Workspace):
+    line = refuse(call, "ledger", "-w", str(workspace.root))
+    assert "holds nothing yet; run 'beholder retrain'" in line
+    code, out, _ = call("ledger", "verify", "-w", str(workspace.root))
+    assert code == 0
+    assert "0 entries, unbroken" in out
+
+
+def test_rollback_without_words_for_a_reason_is_refused(call: Call, workspace: Workspace):
+    line = refuse(call, "rollback", "--reason", " ", "-w", str(workspace.root))
+    assert "the ledger wants a reason" in line
 
 
 def test_path_with_brackets_is_no_markup(call: Call, workspace: Workspace):

@@ -98,3 +98,14 @@ def test_server_lock_lies_with_the_user(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with Store("http://127.0.0.1:9").hold("model"):
         assert len(list((tmp_path / "beholder/locks").iterdir())) == 1
+
+
+def test_writers_of_one_file_are_one_domain_and_machines_of_a_server_are_several(
+    mlflow_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert Store(mlflow_uri).domain == Store(mlflow_uri).domain == "sqlite"
+    domains = []
+    for home in ("one", "one", "other"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / home))
+        domains.append(Store("http://127.0.0.1:1").domain)
+    assert domains[0] == domains[1] != domains[2]
