@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     endpoint_port: int = Field(3000, ge=0, le=65535, description="the endpoint's preferred port")
     release: Path | None = Field(None, description="a Bento to answer from, outside of any Bento")
     lifeline: Path | None = Field(None, description="workers end when this file's lock is free")
+    endpoint_folder: Path | None = Field(
+        None, description="where an endpoint's workers find which release to answer from"
+    )
     endpoint_workers: int = Field(2, ge=1, le=64, description="processes of the endpoint")
     actor: str | None = Field(None, description="who acts, in the ledger; default: user@host")
     mlflow_tracking_uri: str | None = Field(

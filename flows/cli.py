@@ -19,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with [bold]beholder demo[/], or [bold]beholder init DIR[/] and your own data.",
 )
 
@@ -205,11 +206,19 @@ def serve(
     background: Annotated[
         bool, typer.Option("--background", help="Leave it running; 'beholder down' ends it.")
     ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            help="Start the one in the background anew: for other service code or packages.",
+        ),
+    ] = False,
 ) -> None:
-    """Serve the champion over HTTP."""
+    """Serve the champion over HTTP; an endpoint that runs takes up a new one by itself."""
     from flows.endpoint import serve_champion
 
-    serve_champion(_open(workspace), host=host, port=port, background=background)
+    place = _open(workspace)
+    serve_champion(place, host=host, port=port, background=background, restart=restart)
 
 
 @app.command(epilog="For example:  beholder rollback --reason 'lists look odd since noon'")

@@ -119,7 +119,7 @@ def _serve(workspace: Workspace) -> str:
     from flows.endpoint import deploy
 
     with step("serve") as now:
-        champion, url = deploy(workspace)
+        champion, url = deploy(workspace, restart="if needed")
         now.note = f"version {champion.number} at {url}"
     return url
 

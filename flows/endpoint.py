@@ -1,31 +1,52 @@
 """`beholder serve`: the champion's Bento over HTTP, in the foreground or kept alive behind."""
 
 import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import typer
 
+from components.errors import ConflictError
 from components.locking import hold_lock
 from components.packaging.release import read_release
 from components.packaging.server import serve_command, serve_environment
 from components.paths import Workspace
 from components.promotion.registry import Version
 from components.settings import load_settings
+from flows.deploying import (
+    BACKGROUND,
+    begin,
+    can_follow,
+    endpoint_folder,
+    find_live,
+    swap,
+)
 from flows.environment import build_environment
 from flows.releases import fetch_bento, open_registry, require_champion
 from flows.servers import endpoint
 from flows.services import Services, choose_port
 
+# Whether the server may be started anew, which drops what it is answering.
+Restart = Literal["never", "if needed", "always"]
+
 _DEPLOY_SECONDS = 300
 
 
 def serve_champion(
-    workspace: Workspace, *, host: str | None, port: int | None, background: bool
+    workspace: Workspace,
+    *,
+    host: str | None,
+    port: int | None,
+    background: bool,
+    restart: bool,
 ) -> None:
     """Serve the champion; in the foreground this call does not return."""
-    if background:
-        champion, url = deploy(workspace, host=host, port=port)
+    if background or restart:
+        how: Restart = "always" if restart else "never"
+        champion, url = deploy(workspace, host=host, port=port, restart=how)
         typer.echo(f"version {champion.number} answers at {url}; 'beholder down' ends it")
         return
     champion = require_champion(workspace)
@@ -33,41 +54,107 @@ def serve_champion(
     settings = load_settings()
     host = host or settings.host
     port = choose_port(host, port, settings.endpoint_port)
+    folder = endpoint_folder(workspace, str(os.getpid()))  # the server takes this process's place
+    begin(folder, bento, settings.endpoint_workers)
     _record(workspace, champion, bento, f"http://{host}:{port}")
     typer.echo(f"version {champion.number} at http://{host}:{port}, its API at /; Ctrl-C ends it")
     command = serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
-    environment = build_environment(workspace, **serve_environment(bento))
+    environment = build_environment(workspace, **serve_environment(bento, folder=folder))
     os.execvpe(command[0], command, {**os.environ, **environment})  # noqa: S606 - no shell
 
 
 def deploy(
-    workspace: Workspace, *, host: str | None = None, port: int | None = None
+    workspace: Workspace,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    restart: Restart = "never",
 ) -> tuple[Version, str]:
-    """Let the endpoint in the background answer with the champion; return that and its address.
+    """Let the endpoints answer with the champion; return that and the background one's address.
 
-    Started if it does not run, restarted if another version answers there. One at a time, and
-    the champion is the one of then: of two who move the alias, the last one's answers.
+    The one in the background is started if it does not run. Those that run swap it in, without a
+    request lost; one that runs other code or packages than the champion is started anew where
+    `restart` allows that, otherwise ConflictError says what to do. One at a time, and the champion
+    is the one of then: of two who move the alias, the last one's answers.
     """
-    lock = workspace.run / "deploy.lock"
-    with hold_lock(lock, wait_seconds=_DEPLOY_SECONDS, what="the deployment"):
+    with _hold_deployment(workspace):
         champion = require_champion(workspace)
-        settings = load_settings()
-        services = Services(workspace, host or settings.host)
         bento = fetch_bento(workspace, champion)
-        service = endpoint(bento, settings)
-        answering = answering_version(services.url(service))
-        is_other = answering is not None and answering != str(champion.number)
-        url = services.ensure(service, port=port, restart=is_other)
+        services = Services(workspace, host or load_settings().host)
+        url = _settle(workspace, champion, bento, services, port, restart)
+        _swap_foreground(workspace, champion, bento)
         _record(workspace, champion, bento, url)
     return champion, url
 
 
-def redeploy(workspace: Workspace) -> str | None:
-    """Do what `deploy` does if an endpoint runs in the background; return its address or None."""
+@dataclass(frozen=True)
+class Deployment:
+    """Where the champion answers in the background, and why an endpoint that runs does not."""
+
+    url: str | None
+    refusal: str | None = None
+
+
+def redeploy(workspace: Workspace, restart: Restart = "never") -> Deployment:
+    """Do what `deploy` does for endpoints that run; nothing is started that did not run.
+
+    That one cannot take the champion up is told in what is returned: the champion stays champion.
+    """
     states = {state.name: state for state in Services(workspace, load_settings().host).states()}
-    if "endpoint" not in states or not states["endpoint"].managed:
-        return None
-    return deploy(workspace)[1]
+    try:
+        if "endpoint" in states and states["endpoint"].managed:
+            return Deployment(deploy(workspace, restart=restart)[1])
+        if find_live(workspace):
+            with _hold_deployment(workspace):
+                champion = require_champion(workspace)
+                _swap_foreground(workspace, champion, fetch_bento(workspace, champion))
+    except ConflictError as error:
+        return Deployment(None, str(error))
+    return Deployment(None)
+
+
+def _hold_deployment(workspace: Workspace) -> AbstractContextManager[None]:
+    lock = workspace.run / "deploy.lock"
+    return hold_lock(lock, wait_seconds=_DEPLOY_SECONDS, what="the deployment")
+
+
+def _settle(
+    workspace: Workspace,
+    champion: Version,
+    bento: Path,
+    services: Services,
+    port: int | None,
+    restart: Restart,
+) -> str:
+    """Swap the champion into the endpoint in the background, or start that with it."""
+    settings = load_settings()
+    folder = endpoint_folder(workspace, BACKGROUND)
+    service = endpoint(bento, settings, folder)
+    live = next((one for one in find_live(workspace) if one.is_background), None)
+    if live is not None and restart != "always" and services.runs(service, port=port):
+        if can_follow(live, bento):
+            swap(live, bento)
+            return services.url(service)
+        if restart == "never":
+            raise _explain_code(champion)
+    begin(folder, bento, settings.endpoint_workers)
+    return services.ensure(service, port=port, restart=True)
+
+
+def _swap_foreground(workspace: Workspace, champion: Version, bento: Path) -> None:
+    for live in find_live(workspace):
+        if not live.is_background:
+            if not can_follow(live, bento):
+                raise _explain_code(champion)
+            swap(live, bento)
+
+
+def _explain_code(champion: Version) -> ConflictError:
+    return ConflictError(
+        f"version {champion.number} is champion, but the endpoint runs other service code or "
+        "other packages than it was packaged with, and answers as before; run "
+        "'beholder serve --restart' (one in the foreground: end it and start it again)"
+    )
 
 
 def _record(workspace: Workspace, version: Version, bento: Path, url: str) -> None:

@@ -14,17 +14,18 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from components.errors import BeholderError
+from components.errors import BeholderError, ConflictError
 from components.locking import hold_lock
 from components.paths import Workspace
 from flows.console import step
 from flows.pipeline import STAGES, StageRun, StepFailedError
 from flows.stage_notes import read_note
-from flows.tasks import call, describe_endpoint, describe_trial
+from flows.tasks import call, describe_endpoint, describe_rehearsal, describe_trial
 
 if TYPE_CHECKING:
     from components.params import Params
     from components.promotion.registry import Version
+    from flows.endpoint import Deployment
     from flows.tracking import TrackedRun
 
 Decision = Literal["promoted", "rejected", "inconclusive", "unchanged"]
@@ -103,8 +104,10 @@ def _unchanged(workspace: Workspace, version: "Version") -> Outcome:
     withdrawal = registry.ledger.read().position.withdrawn.get(version.number)
     reason = f"nothing changed since version {version.number}"
     if champion is not None and champion.number == version.number:
-        _deploy(workspace)  # a run may have been killed before it came to this
+        deployed = _deploy(workspace)  # a run may have been killed before it came to this
         reason += ", the champion"
+        if deployed.refusal is not None:
+            reason += f"; {deployed.refusal}"
     elif withdrawal is not None:
         reason += f": {describe_withdrawal(withdrawal)}"
     elif version.verdict is not None:
@@ -164,20 +167,35 @@ def _follow(
     if verdict.decision != "promote":
         decision: Decision = "rejected" if verdict.decision == "reject" else "inconclusive"
         return Outcome(decision, version.number, verdict.reasons, run.run_id)
+    _rehearse(workspace, version)
     call(
         "promote",
         lambda: candidate.promote(workspace, version, champion, verdict),
         lambda made: f"version {made.number} is champion",
     )
-    _deploy(workspace)
-    return Outcome("promoted", version.number, verdict.reasons, run.run_id)
+    deployed = _deploy(workspace)
+    refusals = () if deployed.refusal is None else (deployed.refusal,)
+    return Outcome("promoted", version.number, (*verdict.reasons, *refusals), run.run_id)
 
 
-def _deploy(workspace: Workspace) -> None:
-    """Let an endpoint that runs in the background answer with the champion."""
+def _rehearse(workspace: Workspace, version: "Version") -> None:
+    """Let an endpoint that runs open the next champion, so that the alias moves only if it can."""
+    from flows.deploying import rehearse
+
+    rehearsal = call("rehearse", lambda: rehearse(workspace, version), describe_rehearsal)
+    if rehearsal is not None and not rehearsal.passed:
+        raise ConflictError(
+            f"version {version.number} passed the gate, but the endpoint cannot answer with it "
+            f"({'; '.join(rehearsal.reasons)}), so the champion stays; 'beholder retrain' tries "
+            "again, 'beholder serve --restart' starts the endpoint anew"
+        )
+
+
+def _deploy(workspace: Workspace) -> "Deployment":
+    """Let the endpoints that run answer with the champion."""
     from flows.endpoint import redeploy
 
-    call("deploy", partial(redeploy, workspace), describe_endpoint)
+    return call("deploy", partial(redeploy, workspace), describe_endpoint)
 
 
 def _run_stage(workspace: Workspace, stage: str, run: "TrackedRun", *, is_stale: bool) -> None:

@@ -4,7 +4,6 @@ Every step is safe to repeat: what a kill has left half done, the same command f
 """
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,11 +14,12 @@ from prefect.states import Completed, Failed
 from components.errors import BeholderError
 from components.locking import hold_lock
 from components.paths import Workspace
-from flows.tasks import call, describe_endpoint, describe_trial
+from flows.tasks import call, describe_endpoint, describe_rehearsal, describe_trial
 
 if TYPE_CHECKING:
     from components.packaging.trial import TrialReport
-    from flows.rolling_back import Plan
+    from components.promotion.registry import Version
+    from flows.rolling_back import Plan, Proof
 
 # How fast a Bento answers was measured at length before it became champion.
 _REQUESTS = 20
@@ -68,13 +68,13 @@ def _roll_back(workspace: Workspace, reason: str, to: int | None, actor: str | N
     plan = call("choose", lambda: rolling_back.choose(workspace, to), rolling_back.describe)
     number = plan.target.number
     if plan.is_to_move:
-        trial = _try(workspace, plan, reason, actor)
+        proof = _try(workspace, plan, reason, actor)
         call(
             "move",
-            lambda: rolling_back.move(workspace, plan, trial, reason, actor),
+            lambda: rolling_back.move(workspace, plan, proof, reason, actor),
             lambda _: f"version {number} is champion",
         )
-    url = call("deploy", partial(redeploy, workspace), describe_endpoint)
+    deployed = call("deploy", lambda: redeploy(workspace, "if needed"), describe_endpoint)
     told = call(
         "ledger",
         lambda: rolling_back.conclude(workspace),
@@ -82,26 +82,43 @@ def _roll_back(workspace: Workspace, reason: str, to: int | None, actor: str | N
     )
     if told is None:
         reason = f"version {number} is champion already"
-        return Outcome("unchanged", number, None, reason, url)
-    return Outcome("rolled back", number, told.evidence.get("from"), told.reason, url)
+        return Outcome("unchanged", number, None, reason, deployed.url)
+    return Outcome("rolled back", number, told.evidence.get("from"), told.reason, deployed.url)
 
 
-def _try(workspace: Workspace, plan: "Plan", reason: str, actor: str | None) -> "TrialReport":
-    from components.params import load_params
-    from flows.candidate import try_bento
+def _try(workspace: Workspace, plan: "Plan", reason: str, actor: str | None) -> "Proof":
+    """Let a version that was tried once be rehearsed by the endpoint that runs, else try it anew.
+
+    Raises ConflictError, and tells the ledger, if it does not pass.
+    """
+    from components.promotion.version import TRIAL_TAG
+    from flows.deploying import rehearse
     from flows.releases import fetch_bento
     from flows.rolling_back import explain_failure, record_refusal
 
-    params = load_params(workspace.params)
-    trial = params.trial.model_copy(update={"requests": min(params.trial.requests, _REQUESTS)})
-    params = params.model_copy(update={"trial": trial})
-    bento = call(
+    target = plan.target
+    call(
         "package",
-        lambda: fetch_bento(workspace, plan.target),
+        lambda: fetch_bento(workspace, target),
         lambda folder: f"Bento in {folder.relative_to(workspace.root)}",
     )
-    report = call("trial", lambda: try_bento(workspace, plan.target, bento, params), describe_trial)
-    if not report.passed:
-        record_refusal(workspace, plan, report, reason, actor)
-        raise explain_failure(plan, report)
-    return report
+    proof: Proof | None = None
+    if target.tags.get(TRIAL_TAG) == "passed":
+        proof = call("rehearse", lambda: rehearse(workspace, target), describe_rehearsal)
+    if proof is None:
+        proof = call("trial", lambda: _try_briefly(workspace, target), describe_trial)
+    if not proof.passed:
+        record_refusal(workspace, plan, proof, reason, actor)
+        raise explain_failure(plan, proof)
+    return proof
+
+
+def _try_briefly(workspace: Workspace, version: "Version") -> "TrialReport":
+    from components.params import load_params
+    from flows.candidate import try_bento
+    from flows.releases import fetch_bento
+
+    params = load_params(workspace.params)
+    trial = params.trial.model_copy(update={"requests": min(params.trial.requests, _REQUESTS)})
+    brief = params.model_copy(update={"trial": trial})
+    return try_bento(workspace, version, fetch_bento(workspace, version), brief)

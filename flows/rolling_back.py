@@ -3,11 +3,10 @@
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from components.errors import BeholderError, ConflictError, ParameterError, WorkspaceError
 from components.files import hash_json
-from components.packaging.trial import TrialReport
 from components.paths import Workspace
 from components.promotion.chain import MAX_REASON, Entry
 from components.promotion.comparison import Comparison
@@ -17,6 +16,25 @@ from flows.releases import COMPARISON_TAG, open_registry, require_champion
 
 if TYPE_CHECKING:
     from flows.rollback_flow import Outcome
+
+
+class Proof(Protocol):
+    """That a version may answer, or why not: its trial, or its rehearsal by a running endpoint."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it may."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why not, in words; empty if it may."""
+
+    @property
+    def content(self) -> str:
+        """The hash of the release that was tried."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that was found."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +82,10 @@ def _name(champion: Version | None) -> str:
     return "no champion" if champion is None else f"version {champion.number}"
 
 
-def explain_failure(plan: Plan, trial: TrialReport) -> ConflictError:
+def explain_failure(plan: Plan, proof: Proof) -> ConflictError:
     """Return the error that says that a trial forbids a plan, and what to do."""
     return ConflictError(
-        f"version {plan.target.number} failed its trial ({'; '.join(trial.reasons)}), so "
+        f"version {plan.target.number} failed its trial ({'; '.join(proof.reasons)}), so "
         f"{_name(plan.champion)} stays as it is; try again if the machine was busy, or name "
         "another version with --to"
     )
@@ -118,26 +136,24 @@ def _find_bad_numbers(version: Version) -> str | None:
     return None
 
 
-def move(
-    workspace: Workspace, plan: Plan, trial: TrialReport, reason: str, actor: str | None
-) -> None:
+def move(workspace: Workspace, plan: Plan, proof: Proof, reason: str, actor: str | None) -> None:
     """Make the plan's version champion, if the champion still is the one of the plan."""
-    evidence = {"trial": hash_json(trial.to_json()), "bento": trial.content}
+    evidence = {"trial": hash_json(proof.to_json()), "bento": proof.content}
     open_registry(workspace).roll_back(
         plan.target, plan.champion, reason=reason, evidence=evidence, actor=actor
     )
 
 
 def record_refusal(
-    workspace: Workspace, plan: Plan, trial: TrialReport, reason: str, actor: str | None
+    workspace: Workspace, plan: Plan, proof: Proof, reason: str, actor: str | None
 ) -> None:
     """Tell the ledger that a rollback was wanted, and that the trial forbade it."""
     open_registry(workspace).ledger.append(
         "refused",
         version=plan.target.number,
-        reason=f"rollback wanted ({reason}), trial failed: {'; '.join(trial.reasons)}",
+        reason=f"rollback wanted ({reason}), trial failed: {'; '.join(proof.reasons)}",
         evidence={
-            "trial": hash_json(trial.to_json()),
+            "trial": hash_json(proof.to_json()),
             "from": plan.champion and plan.champion.number,
         },
         actor=actor,

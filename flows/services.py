@@ -71,11 +71,8 @@ class Services:
         Raises ServiceError with the end of its log if it does not answer in time.
         """
         with self._hold_control():
-            url = self.url(service)
-            managed = service.name in self._arbiter.watchers()
-            is_there = port is None or url == _address(self._host, port)
-            if managed and is_there and not restart and _answers(url + service.health):
-                return url
+            if not restart and self.runs(service, port=port):
+                return self.url(service)
             self._arbiter.start()
             self._remove(service.name)
             self._sweep(service.name)
@@ -87,6 +84,13 @@ class Services:
             seconds = time.monotonic() - started
             log.info("service ready name=%s url=%s seconds=%.1f", service.name, url, seconds)
             return url
+
+    def runs(self, service: Service, *, port: int | None = None) -> bool:
+        """Whether a service is kept alive and answers, at the port that is asked for if one is."""
+        url = self.url(service)
+        is_there = port is None or url == _address(self._host, port)
+        is_managed = service.name in self._arbiter.watchers()
+        return is_there and is_managed and _answers(url + service.health)
 
     def stop(self) -> list[str]:
         """Stop every service and the arbiter, leftovers of a killed arbiter included.

@@ -13,6 +13,8 @@ from flows.console import step
 
 if TYPE_CHECKING:
     from components.packaging.trial import TrialReport
+    from flows.deploying import Rehearsal
+    from flows.endpoint import Deployment
 
 R = TypeVar("R")
 
@@ -46,9 +48,16 @@ def describe_trial(report: "TrialReport") -> str:
     )
 
 
-def describe_endpoint(url: str | None) -> str:
+def describe_rehearsal(rehearsal: "Rehearsal | None") -> str:
+    """Return a rehearsal in a line."""
+    if rehearsal is None:
+        return "no endpoint runs that could take it up"
+    return rehearsal.describe()
+
+
+def describe_endpoint(deployed: "Deployment") -> str:
     """Return where the champion answers, in a line."""
-    return url or "no endpoint runs; 'beholder serve' starts one"
+    return deployed.refusal or deployed.url or "no endpoint runs; 'beholder serve' starts one"
 
 
 def _is_passing(state: State[Any]) -> bool:

@@ -2,8 +2,9 @@
 
 import json
 import logging
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Release:
-    """One immutable snapshot: encoder, vectors and index always of the same version."""
+    """One immutable snapshot: encoder, vectors and index always of the same version.
+
+    It has answered `questions` golden questions, off by `max_difference` rating points at most.
+    """
 
     manifest: ReleaseManifest
     lineage: dict[str, str]
@@ -45,6 +49,8 @@ class Release:
     encoder_name: str
     titles: tuple[str, ...]
     categories: tuple[str, ...]
+    questions: int = 0
+    max_difference: float = math.nan
 
     def embed(self, content: bytes) -> Floats:
         """Return the embedding (E,) of an uploaded picture; raise ImageError if it is none."""
@@ -87,7 +93,7 @@ def open_release(bento: Path, device: str) -> Release:
         titles=tuple(items["title"].astype(str)),
         categories=tuple(items["category"].astype(str)),
     )
-    check_golden(release, folder / "golden")
+    release = check_golden(release, folder / "golden")
     seconds = time.monotonic() - started
     log.info(
         "release ready version=%s categories=%d seconds=%.1f",
@@ -99,32 +105,38 @@ def open_release(bento: Path, device: str) -> Release:
     return release
 
 
-def check_golden(release: Release, folder: Path) -> None:
-    """Raise CorruptFileError if the release does not answer its golden questions as the trainer."""
+def check_golden(release: Release, folder: Path) -> Release:
+    """Ask a release its golden questions, and return it with how it did.
+
+    Raises CorruptFileError if it does not answer as the trainer.
+    """
     golden = read_golden(folder)
-    differences = {
-        "ratings of pairs": _differ_in_pairs(release, golden),
-        "pictures": _differ_in_images(release, golden, folder),
+    answers = {
+        "ratings of pairs": _ask_pairs(release, golden),
+        "pictures": _ask_images(release, golden, folder),
     }
-    for what, difference in differences.items():
+    for what, pairs in answers.items():
+        difference = largest_difference(pairs)
         if not difference <= release.manifest.tolerance:
             raise CorruptFileError(
                 f"golden questions: {what} lie {difference:.6g} off the trainer's, "
                 f"more than {release.manifest.tolerance:g}; package it again, or see what differs "
                 "between this machine and the trainer's"
             )
+    asked = [pair for pairs in answers.values() for pair in pairs]
+    return replace(release, questions=len(asked), max_difference=largest_difference(asked))
 
 
-def _differ_in_pairs(release: Release, golden: Golden) -> float:
+def _ask_pairs(release: Release, golden: Golden) -> list[tuple[float, float]]:
     answers = release.predictor.predict(
         [pair.user_id for pair in golden.pairs], [pair.item_id for pair in golden.pairs]
     )
     expected = [pair.rating for pair in golden.pairs]
-    return largest_difference(zip(answers.tolist(), expected, strict=True))
+    return list(zip(answers.tolist(), expected, strict=True))
 
 
-def _differ_in_images(release: Release, golden: Golden, folder: Path) -> float:
-    """Return how far ratings lie off; an embedding may differ by that share of its length."""
+def _ask_images(release: Release, golden: Golden, folder: Path) -> list[tuple[float, float]]:
+    """Return ratings beside those expected; an embedding may differ by that share of its length."""
     predictor = release.predictor
     answers: list[tuple[float, float]] = []
     for image in golden.images:
@@ -136,4 +148,4 @@ def _differ_in_images(release: Release, golden: Golden, folder: Path) -> float:
         for user_id, expected in image.ratings:
             answered = float(predictor.rate(predictor.fold_user(user_id), item)[0])
             answers.append((answered, expected))
-    return largest_difference(answers)
+    return answers

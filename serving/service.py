@@ -38,6 +38,7 @@ from serving.schemas import (
 
 if TYPE_CHECKING:
     from components.models.catalogue import Floats
+    from serving.current import Current
     from serving.release import Release
 
 # A thread more would only contend with the other workers for the same cores.
@@ -51,10 +52,10 @@ async def show_model(request: Request) -> Response:
     """Answer GET /model."""
     from serving import answers
 
-    release: Release | None = request.app.state.release
-    if release is None:
+    current: Current | None = request.app.state.current
+    if current is None:
         return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
-    answer = answers.describe(release)
+    answer = answers.describe(current.release)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
@@ -82,16 +83,14 @@ class Beholder:
         if settings.lifeline is not None:
             follow(settings.lifeline)
         logging.getLogger("bentoml._internal.server.http_app").addFilter(ExpectedFilter())
-        self._release = _open(settings)
-        pages.state.release = self._release
+        self._current = _open(settings)
+        pages.state.current = self._current
         self._looking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="looking")
-        # What lives now lives for good: the collector need not walk it at every turn.
-        gc.collect()
-        gc.freeze()
+        _settle_memory()
 
     def __is_ready__(self) -> bool:
         """Whether the release has passed its self-check; BentoML's /readyz asks."""
-        return self._release is not None
+        return self._current is not None
 
     @bentoml.api(route="/recommend", input_spec=json_input(RecommendRequest))
     async def recommend(self, request: RecommendRequest, /) -> RecommendAnswer:
@@ -142,9 +141,9 @@ class Beholder:
         return answers.predict_rating_by_image(release, embedding_E, request.user_ids)
 
     def _ready(self) -> "Release":
-        if self._release is None:
+        if self._current is None:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready")
-        return self._release
+        return self._current.release
 
     async def _look(self, release: "Release", content: bytes) -> "Floats":
         """Decode and encode an upload beside the event loop, one after the other."""
@@ -155,18 +154,31 @@ class Beholder:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"image: {error}") from None
 
 
-def _open(settings: Settings) -> "Release | None":
-    """Return the release, or None when it must not answer: the log says why, /readyz says no."""
+def _settle_memory() -> None:
+    """Tell the collector that what lives now lives on, so that it need not walk it every time."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def _open(settings: Settings) -> "Current | None":
+    """Return what answers, or None when it must not: the log says why, /readyz says no."""
     import torch
 
     from components.devices import pick_device
     from serving import answers  # noqa: F401 - so that no request waits for it
+    from serving.current import Current
     from serving.release import find_release, open_release
 
     device = pick_device(settings)
     torch.set_num_threads(settings.threads or _THREADS)
     try:
-        return open_release(find_release(settings.release), device)
+        return Current(
+            find_release(settings.release),
+            settings.endpoint_folder,
+            lambda bento: open_release(bento, device),
+            after_swap=_settle_memory,
+        )
     except BeholderError as error:
         log.error("release refused reason=%s", error)
         return None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +59,25 @@ class Recipe:
         """The Python that the Bento is made for."""
         return f"{sys.version_info.major}.{sys.version_info.minor}"
 
+    @cached_property
+    def runtime(self) -> str:
+        """The hash of what runs, whatever it answers from; the source files by their bytes."""
+        return hash_json(
+            {
+                "sources": {name: hash_file(path) for name, path in self.sources.items()},
+                "requirements": self.requirements,
+                "python": self.python,
+            }
+        )
+
     def digest_all(self) -> str:
-        """Return the hash of everything, the source files by their bytes."""
+        """Return the hash of everything."""
         return hash_json(
             {
                 "digest": self.digest,
                 "lineage": self.lineage,
-                "sources": {name: hash_file(path) for name, path in self.sources.items()},
-                "requirements": self.requirements,
+                "runtime": self.runtime,
                 "tolerance": self.tolerance,
-                "python": self.python,
             }
         )
 
@@ -103,6 +113,7 @@ def package(served: Path, lineage: Mapping[str, str], target: Path, *, tolerance
                 family=recipe.family,
                 digest=recipe.digest,
                 recipe=digest,
+                runtime=recipe.runtime,
                 tolerance=tolerance,
                 content=hash_content(files),
                 files=files,

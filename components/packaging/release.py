@@ -11,7 +11,7 @@ from pathlib import Path
 from components.errors import CorruptFileError
 from components.files import hash_file, hash_json, read_json, write_json
 
-FORMAT = 1
+FORMAT = 2
 SOURCES = "src"
 RELEASE = f"{SOURCES}/release.json"
 BUNDLE = f"{SOURCES}/bundle"
@@ -24,8 +24,10 @@ class ReleaseManifest:
     """What the release says of itself.
 
     `version` is the registered model's, `digest` the served bundle's, `recipe` the hash of all
-    that went in, `content` the hash of all files but BentoML's own description, which holds the
-    time of the build. `tolerance` (rating points) is how far golden answers may lie off.
+    that went in, `runtime` that of the service's code, packages and Python alone: releases that
+    share it can follow one another in a running process. `content` is the hash of all files but
+    BentoML's own description, which holds the time of the build. `tolerance` (rating points) is
+    how far golden answers may lie off.
     """
 
     name: str
@@ -34,6 +36,7 @@ class ReleaseManifest:
     family: str
     digest: str
     recipe: str
+    runtime: str
     tolerance: float
     content: str
     files: dict[str, str]

@@ -185,53 +185,6 @@ def test_worse_candidate_is_registered_and_refused(trained: Place) -> None:
     trained.set_params("train", family="hybrid")
 
 
-def test_run_killed_in_training_goes_on_and_ends_as_if_nothing_had_happened(
-    trained: Place,
-) -> None:
-    trained.set_params("train", seed=7)
-    trained.set_params("families.hybrid", max_epochs=60, patience=60)
-    undisturbed = copy_workspace(trained, "undisturbed")
-    with trained.start("retrain") as killed:
-        await_training(trained, epochs=5)
-        os.killpg(killed.pid, signal.SIGKILL)
-    psutil.wait_procs(trainers(trained), timeout=20)
-    assert trainers(trained) == []
-    runs = count_runs(trained)
-    trained.run("retrain")
-    assert count_runs(trained) == runs  # the killed run was gone on with
-    assert flow_states(trained)[1] == "Crashed"
-    undisturbed.execute("dvc", "repro", "refit")
-    for bundle in ("evaluation", "served"):
-        assert read_digest(trained.workspace.root / "models" / bundle) == read_digest(
-            undisturbed.workspace.root / "models" / bundle
-        )
-
-
-def copy_workspace(place: Place, name: str) -> Place:
-    """Return a second workspace with the same data, parameters and code, and no state."""
-    root = place.workspace.root.parent / name
-    shutil.copytree(place.workspace.root, root, ignore=shutil.ignore_patterns(".beholder"))
-    (root / ".beholder").mkdir()
-    return Place(Workspace(root), place.drawn)
-
-
-def test_no_second_trainer_runs_beside_that_of_a_killed_dvc(trained: Place) -> None:
-    trained.set_params("train", seed=8)
-    with trained.start("retrain") as run:
-        first = await_training(trained, epochs=5)
-        first.parent().kill()  # dvc, which is the trainer's parent
-        gone, _ = psutil.wait_procs([first], timeout=20)
-        assert gone == [first]
-        assert run.wait(timeout=60) == 1
-    with trained.start("retrain") as run:
-        await_training(trained, epochs=6)
-        assert len(trainers(trained)) == 1
-        assert f"in use by process {run.pid}" in trained.run("retrain", code=1).stderr
-        assert len(trainers(trained)) == 1
-        os.killpg(run.pid, signal.SIGKILL)
-    psutil.wait_procs(trainers(trained), timeout=20)
-
-
 def test_bad_batch_is_refused_before_any_training_and_can_be_withdrawn(trained: Place) -> None:
     ratings = read_parquet(trained.workspace.accepted / "ratings.parquet").head(400)
     bad = trained.workspace.root.parent / "bad.csv"
@@ -251,7 +204,7 @@ def test_bad_batch_is_refused_before_any_training_and_can_be_withdrawn(trained: 
     assert batch not in trained.workspace.batch_list.read_text()
 
 
-def test_new_batch_is_learnt(trained: Place) -> None:
+def test_new_batch_is_learnt_whatever_is_killed_meanwhile(trained: Place) -> None:
     more = trained.workspace.root.parent / "more"
     draw_more(more, trained.drawn, items=6, users=3, ratings=300)
     trained.run(
@@ -260,9 +213,50 @@ def test_new_batch_is_learnt(trained: Place) -> None:
         *("--images", str(more / "images")),
         *("--ratings", str(more / "ratings.csv")),
     )
+    trained.set_params("families.hybrid", max_epochs=60, patience=60)
+    kill_dvc_in_training(trained)
+    kill_all_in_training(trained)
+    undisturbed = copy_workspace(trained, "undisturbed")
+    runs = count_runs(trained)
     trained.run("retrain")
+    assert count_runs(trained) == runs  # the killed run was gone on with
+    assert flow_states(trained)[1:3] == ["Failed", "Crashed"]  # the refused and the killed
     assert len(read_parquet(trained.workspace.accepted / "items.parquet")) == 96
     assert read_json(trained.workspace.embedding_report)["images"] == 96
+    undisturbed.execute("dvc", "repro", "refit")
+    for bundle in ("evaluation", "served"):
+        assert read_digest(trained.workspace.root / "models" / bundle) == read_digest(
+            undisturbed.workspace.root / "models" / bundle
+        )
+
+
+def kill_dvc_in_training(place: Place) -> None:
+    """Kill the trainer's parent; the trainer ends too, and so does the run."""
+    with place.start("retrain") as run:
+        trainer = await_training(place, epochs=5)
+        trainer.parent().kill()
+        gone, _ = psutil.wait_procs([trainer], timeout=20)
+        assert gone == [trainer]
+        assert run.wait(timeout=60) == 1
+
+
+def kill_all_in_training(place: Place) -> None:
+    """Start once more, find that no second run may start beside it, and kill it all."""
+    with place.start("retrain") as run:
+        await_training(place, epochs=6)
+        assert f"in use by process {run.pid}" in place.run("retrain", code=1).stderr
+        assert len(trainers(place)) == 1
+        os.killpg(run.pid, signal.SIGKILL)
+    psutil.wait_procs(trainers(place), timeout=20)
+    assert trainers(place) == []
+
+
+def copy_workspace(place: Place, name: str) -> Place:
+    """Return a second workspace with the same data, parameters and code, and no state."""
+    root = place.workspace.root.parent / name
+    shutil.copytree(place.workspace.root, root, ignore=shutil.ignore_patterns(".beholder"))
+    (root / ".beholder").mkdir()
+    return Place(Workspace(root), place.drawn)
 
 
 def test_doctor_finds_nothing_wrong(trained: Place) -> None:
