@@ -22,7 +22,7 @@ def release(tmp_path: Path) -> Path:
         (tmp_path / name).write_text(name)
     files = list_files(tmp_path)
     manifest = ReleaseManifest(
-        "beholder", "1", "l", "biases", "d", "r", 1e-4, hash_content(files), files
+        "beholder", "1", "l", "biases", "d", "r", "t", 1e-4, hash_content(files), files
     )
     write_release(tmp_path, manifest)
     return tmp_path
