@@ -110,8 +110,9 @@ def _carry_out(workspace: Workspace, request: Request) -> Outcome:
     if not standing.is_stale:
         try:
             return _promote(workspace, version, request)
-        except ConflictError:
-            version, standing = reviewing.check(workspace, request)
+        except ConflictError:  # the champion may have changed this very moment
+            scene = reviewing.look(workspace)
+            standing = scene.stand(scene.registry.version(version.number))
             if not standing.is_stale:
                 raise
     return _renew(workspace, version, standing, request)

@@ -121,6 +121,9 @@ def _is_well(runner: Runner, pulse: Pulse) -> bool:
 
 def main() -> None:
     """Serve the workspace that BEHOLDER_WORKSPACE names."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    for name in ("flows", "components"):
+        logging.getLogger(name).setLevel(logging.INFO)
     host, port = sys.argv[1], int(sys.argv[2])
     workspace = find_workspace(Path(os.environ["BEHOLDER_WORKSPACE"]))
     asyncio.run(serve(workspace, host, port))
