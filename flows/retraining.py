@@ -103,6 +103,8 @@ def quiet_root_logger() -> None:
         for handler in list(logger.handlers):
             if type(handler) is logging.StreamHandler or "Console" in type(handler).__name__:
                 logger.removeHandler(handler)
+    # Without any, the first `logging.info` of a library would bring the console lines back.
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 def print_outcome(console: Console, outcome: "Outcome") -> None:

@@ -137,13 +137,15 @@ def register() -> Callable[..., Version]:
     """Register the bundles that stand in a workspace; they have passed their trial."""
 
     def make(workspace: Workspace) -> Version:
+        from components.models.bundle import read_digest
         from flows import candidate
         from flows.releases import open_registry
         from flows.tracking import open_run, store_address
 
         run = open_run(store_address(workspace, load_settings()), "tests", "run", {}, key="key")
         code = dict.fromkeys(STAGES, "0")
-        lineage = Lineage("d" * 64, "p", code, "l", "e", "s", "k", None)
+        served = read_digest(workspace.served_bundle)
+        lineage = Lineage("d" * 64, "p", code, "l", "e", served, "k", None)
         version = candidate.register(workspace, run, lineage)
         registry = open_registry(workspace)
         registry.mark_trial(version, PASSED)

@@ -107,9 +107,7 @@ def test_tag_is_started_once_though_the_watch_is_killed_between_any_two_steps(
     with get_client(sync_client=True) as client:
         flow = client.create_flow(promote)
         place = {"workspace": str(desk.workspace.root)}
-        deployment = client.create_deployment(
-            flow, f"watched-{uuid.uuid4()}", parameters=place
-        )
+        deployment = client.create_deployment(flow, f"watched-{uuid.uuid4()}", parameters=place)
     watch, before = TagWatch(desk.workspace, deployment), count_runs()
     set_tag(desk, "reject: look-alikes")
     annotate = Registry.annotate
