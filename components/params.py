@@ -224,6 +224,12 @@ class Gate(Section):
         return self
 
 
+class Review(Section):
+    """Who makes a champion: the gate alone, or a person who approves what the gate has passed."""
+
+    policy: Literal["auto", "required"] = "auto"
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -239,6 +245,7 @@ class Params(Section):
     refit: Refit
     trial: Trial
     gate: Gate
+    review: Review = Review()
 
     @model_validator(mode="after")
     def _check_family(self) -> "Params":

@@ -12,6 +12,7 @@ from components.promotion.comparison import Comparison, compare
 from components.promotion.gate import TrialFacts, Verdict, judge
 from components.promotion.pyfunc import log_bundles
 from components.promotion.registry import Version
+from components.promotion.version import TRIAL_TAG
 from components.settings import load_settings
 from flows.comparing_record import attach_comparison
 from flows.data_versions import read_data_versions
@@ -37,9 +38,10 @@ def workspace_bundles(workspace: Workspace) -> Bundles:
 def find_finished(workspace: Workspace) -> Version | None:
     """Return the version of the workspace's bundles if all is decided about it, else None.
 
-    It is if it is champion, if somebody went back from it, or if it was turned down beside the
-    very champion of now, by the very rules of now, and not by time alone. A run that was killed
-    between the gate and the alias left one to decide about.
+    It is if it is champion, if somebody went back from it or rejected it, or if it was turned down
+    beside the very champion of now, by the very rules of now, and not by time alone. One that the
+    gate passed so awaits its review, where one is required; else a run that was killed between the
+    gate and the alias left one to decide about.
     """
     bundles = workspace_bundles(workspace)
     if not (bundles.evaluation.is_dir() and bundles.served.is_dir()):
@@ -50,15 +52,18 @@ def find_finished(workspace: Workspace) -> Version | None:
         return None
     if champion is not None and champion.number == found.number:
         return found
-    if found.number in registry.ledger.read().position.withdrawn:
+    position = registry.ledger.read().position
+    if found.number in position.withdrawn or found.digest in position.rejected:
         return found
+    params = load_params(workspace.params)
+    if found.tags.get(JUDGED_BESIDE_TAG) != describe_judgement(champion, params):
+        return None
     is_turned_down = found.verdict.decision != "promote"
-    now = _describe_judgement(champion, load_params(workspace.params))
-    is_current = found.tags.get(JUDGED_BESIDE_TAG) == now
-    return found if is_turned_down and is_current else None
+    awaits = params.review.policy == "required" and found.tags.get(TRIAL_TAG) == "passed"
+    return found if is_turned_down or awaits else None
 
 
-def _describe_judgement(champion: Version | None, params: Params) -> str:
+def describe_judgement(champion: Version | None, params: Params) -> str:
     """Return beside which champion and by which rules a verdict is found."""
     name = "none" if champion is None else str(champion.number)
     rules = hash_json(params.model_dump(mode="json", include={"gate", "trial"}))
@@ -149,7 +154,7 @@ def decide(
     registry.annotate(version, JUDGEMENT_TAG, json.dumps(verdict.to_json(), sort_keys=True))
     # Last: a kill before it leaves a verdict that does not count as one beside this champion. One
     # that rests on time alone never counts: a machine that was busy says nothing for good.
-    beside = _describe_judgement(champion, params)
+    beside = describe_judgement(champion, params)
     registry.annotate(version, JUDGED_BESIDE_TAG, f"{beside}, again" if verdict.again else beside)
     return verdict
 
@@ -157,7 +162,10 @@ def decide(
 def promote(
     workspace: Workspace, version: Version, champion: Version | None, verdict: Verdict
 ) -> Version:
-    """Make a version champion, if the champion still is the one that the gate saw."""
+    """Make a version champion, if the champion still is the one that the gate saw.
+
+    Raises ConflictError if it is not, or if somebody went back from the version or rejected it.
+    """
     open_registry(workspace).promote(
         version,
         champion,

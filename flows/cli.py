@@ -3,14 +3,14 @@
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from components.errors import BeholderError
-
-if TYPE_CHECKING:
-    from components.paths import Workspace
+from flows.cli_review import review
+from flows.cli_workspace import WorkspaceOption
+from flows.cli_workspace import open_workspace as _open
 
 app = typer.Typer(
     name="beholder",
@@ -23,27 +23,7 @@ app = typer.Typer(
     epilog="Start with [bold]beholder demo[/], or [bold]beholder init DIR[/] and your own data.",
 )
 
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace",
-        "-w",
-        envvar="BEHOLDER_WORKSPACE",
-        help="The workspace; otherwise the one around the working directory.",
-        show_default=False,
-    ),
-]
-
-
-def _open(folder: Path | None) -> "Workspace":
-    from components.code import refresh_code
-    from components.paths import find_workspace
-    from flows.environment import enter
-
-    workspace = find_workspace(folder or Path.cwd())
-    enter(workspace)
-    refresh_code(workspace)
-    return workspace
+app.add_typer(review, name="review")
 
 
 @app.command()

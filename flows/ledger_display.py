@@ -78,7 +78,8 @@ def describe_kind(entry: Entry) -> str:
         case "moving" | "moved":
             return f"{entry.kind}: champion {left or 'none'} → {entry.version}"
         case "verdict" | "decision":
-            return f"{entry.kind}: {version}, {entry.evidence.get('decision', '?')}"
+            stale = " (of old numbers, so judged anew)" if entry.evidence.get("stale") else ""
+            return f"{entry.kind}: {version}, {entry.evidence.get('decision', '?')}{stale}"
         case "rollback":
             return f"rollback: {left} → {entry.version}"
         case "mended":

@@ -70,6 +70,11 @@ def fetch_bento(workspace: Workspace, version: Version) -> Path:
     return target
 
 
+def has_tried_bento(workspace: Workspace, version: Version) -> bool:
+    """Say whether a version's Bento stands here, whole: then it is the one that was tried."""
+    return _holds(bento_folder(workspace, version), version)
+
+
 def package_bento(workspace: Workspace, version: Version) -> Path:
     """Return the folder of a version's Bento, packaged by the code and parameters of now.
 

@@ -14,21 +14,23 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from components.errors import BeholderError, ConflictError
+from components.errors import BeholderError
 from components.locking import hold_lock
 from components.paths import Workspace
 from flows.console import step
+from flows.judging import judge_beside_champion
 from flows.pipeline import STAGES, StageRun, StepFailedError
 from flows.stage_notes import read_note
-from flows.tasks import call, describe_endpoint, describe_rehearsal, describe_trial
+from flows.succession import deploy_champion, rehearse_next
+from flows.tasks import call
 
 if TYPE_CHECKING:
     from components.params import Params
+    from components.promotion.gate import Verdict
     from components.promotion.registry import Version
-    from flows.endpoint import Deployment
     from flows.tracking import TrackedRun
 
-Decision = Literal["promoted", "rejected", "inconclusive", "unchanged"]
+Decision = Literal["promoted", "awaiting review", "rejected", "inconclusive", "unchanged"]
 
 # The stages that write a history as they learn, and the phases in it.
 _LIVE_PHASES = {"train": ("search", "evaluation"), "refit": ("served",)}
@@ -50,9 +52,10 @@ class Outcome:
 def retrain(workspace: str, reason: str = "by hand") -> State[Any]:
     """Bring a workspace's recommender up to date with its data, parameters and code.
 
-    Ends as Promoted, Rejected, Inconclusive or Unchanged; as ValidationFailed where the data was
-    refused before any training, as Failed where something else went wrong. One at a time: a
-    second run of the same workspace fails at once and says which process is at work.
+    Ends as Promoted, AwaitingReview (where `review.policy` is required), Rejected, Inconclusive or
+    Unchanged; as ValidationFailed where the data was refused before any training, as Failed where
+    something else went wrong. One at a time: a second run of the same workspace fails at once and
+    says which process is at work.
     """
     from flows.run_page import close_abandoned_runs
 
@@ -67,8 +70,15 @@ def retrain(workspace: str, reason: str = "by hand") -> State[Any]:
     except BeholderError as error:
         return Failed(message=str(error))
     return Completed(
-        name=outcome.decision.capitalize(), message="; ".join(outcome.reasons), data=asdict(outcome)
+        name=name_state(outcome.decision),
+        message="; ".join(outcome.reasons),
+        data=asdict(outcome),
     )
+
+
+def name_state(decision: str) -> str:
+    """Return the name of the state that a decision ends in: AwaitingReview."""
+    return decision.title().replace(" ", "")
 
 
 def _retrain(workspace: Workspace, reason: str) -> Outcome:
@@ -97,22 +107,22 @@ def _retrain(workspace: Workspace, reason: str) -> Outcome:
 
 def _unchanged(workspace: Workspace, version: "Version") -> Outcome:
     from components.promotion.moving import describe_withdrawal
-    from flows.releases import open_registry
+    from flows.reviewing import explain, look
 
-    registry = open_registry(workspace)
-    champion = registry.champion()
-    withdrawal = registry.ledger.read().position.withdrawn.get(version.number)
-    reason = f"nothing changed since version {version.number}"
-    if champion is not None and champion.number == version.number:
-        deployed = _deploy(workspace)  # a run may have been killed before it came to this
+    scene = look(workspace)
+    standing, withdrawal = scene.stand(version), scene.chain.position.withdrawn.get(version.number)
+    reason, more = f"nothing changed since version {version.number}", tuple[str, ...]()
+    if standing.state == "champion":
+        deployed = deploy_champion(workspace)  # a run may have been killed before it came to this
         reason += ", the champion"
         if deployed.refusal is not None:
             reason += f"; {deployed.refusal}"
     elif withdrawal is not None:
         reason += f": {describe_withdrawal(withdrawal)}"
-    elif version.verdict is not None:
-        reason += f", {version.verdict.decision}"
-    return Outcome("unchanged", version.number, (reason,))
+    else:
+        said, more = explain(standing, scene.params)
+        reason += f", {said}"
+    return Outcome("unchanged", version.number, (reason, *more))
 
 
 def _follow(
@@ -121,7 +131,7 @@ def _follow(
     from flows import candidate, releases
     from flows.lineage import read_lineage
     from flows.pipeline import push_outputs
-    from flows.run_page import show_comparison, show_report
+    from flows.run_page import show_report
 
     for stage in STAGES:
         _run_stage(workspace, stage, run, is_stale=stage in stale)
@@ -142,60 +152,34 @@ def _follow(
         lambda made: f"version {made.number}, lineage {lineage.lineage_id}",
     )
     champion = releases.find_champion(workspace)
-    bento = call(
-        "package",
-        lambda: releases.package_bento(workspace, version),
-        lambda folder: f"Bento in {folder.relative_to(workspace.root)}",
+    verdict = judge_beside_champion(
+        workspace, params, version, champion, run, releases.package_bento
     )
-    trial = call(
-        "trial",
-        lambda: candidate.try_bento(workspace, version, bento, params),
-        describe_trial,
-    )
-    comparison = call(
-        "compare",
-        lambda: candidate.compare_with_champion(workspace, version, champion, params),
-        lambda made: f"RMSE {made.candidate.rmse.value:.4f} on {made.rows:,} test rows",
-    )
-    verdict = call(
-        "gate",
-        lambda: candidate.decide(workspace, version, champion, comparison, trial, params),
-        lambda made: made.decision,
-    )
-    candidate.log_decision(run, comparison, trial, verdict)
-    show_comparison(version.number, comparison, verdict)
-    if verdict.decision != "promote":
-        decision: Decision = "rejected" if verdict.decision == "reject" else "inconclusive"
-        return Outcome(decision, version.number, verdict.reasons, run.run_id)
-    _rehearse(workspace, version)
+    if verdict.decision != "promote" or params.review.policy == "required":
+        return _leave(workspace, version.number, verdict, run.run_id)
+    rehearse_next(workspace, version)
     call(
         "promote",
         lambda: candidate.promote(workspace, version, champion, verdict),
         lambda made: f"version {made.number} is champion",
     )
-    deployed = _deploy(workspace)
+    deployed = deploy_champion(workspace)
     refusals = () if deployed.refusal is None else (deployed.refusal,)
     return Outcome("promoted", version.number, (*verdict.reasons, *refusals), run.run_id)
 
 
-def _rehearse(workspace: Workspace, version: "Version") -> None:
-    """Let an endpoint that runs open the next champion, so that the alias moves only if it can."""
-    from flows.deploying import rehearse
+def _leave(workspace: Workspace, number: int, verdict: "Verdict", run_id: str) -> Outcome:
+    """End without a new champion, and say who may do what about it."""
+    from flows.reviewing import explain, look
 
-    rehearsal = call("rehearse", lambda: rehearse(workspace, version), describe_rehearsal)
-    if rehearsal is not None and not rehearsal.passed:
-        raise ConflictError(
-            f"version {version.number} passed the gate, but the endpoint cannot answer with it "
-            f"({'; '.join(rehearsal.reasons)}), so the champion stays; 'beholder retrain' tries "
-            "again, 'beholder serve --restart' starts the endpoint anew"
-        )
-
-
-def _deploy(workspace: Workspace) -> "Deployment":
-    """Let the endpoints that run answer with the champion."""
-    from flows.endpoint import redeploy
-
-    return call("deploy", partial(redeploy, workspace), describe_endpoint)
+    ends: dict[str, Decision] = {
+        "promote": "awaiting review",
+        "reject": "rejected",
+        "inconclusive": "inconclusive",
+    }
+    scene = look(workspace)
+    _, more = explain(scene.stand(scene.registry.version(number)), scene.params)
+    return Outcome(ends[verdict.decision], number, (*verdict.reasons, *more), run_id)
 
 
 def _run_stage(workspace: Workspace, stage: str, run: "TrackedRun", *, is_stale: bool) -> None:

@@ -11,7 +11,9 @@ from components.params import load_params
 from components.paths import Workspace
 from components.settings import load_settings
 from flows.console import show_steps, step
+from flows.deciding import offer_review
 from flows.preparing import require_data
+from flows.reviewing import look
 from flows.servers import prefect_server
 from flows.services import Services
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _SIGNS = {
     "promoted": "[green]promoted[/]",
+    "awaiting review": "[yellow]awaits review[/]",
     "rejected": "[red]rejected[/]",
     "inconclusive": "[yellow]inconclusive[/]",
     "unchanged": "unchanged",
@@ -36,10 +39,22 @@ def retrain_and_show(workspace: Workspace, reason: str = "by hand") -> "Outcome"
     with show_steps() as shown:
         connect_prefect(workspace)
         outcome = run_retrain(workspace, reason)
+        offer = offer_review(workspace) if awaits_person(workspace, outcome) else None
     print_outcome(shown.console, outcome)
     report = workspace.evaluation_report / "report.html"
     shown.console.print(f"  report  {report}", markup=False, soft_wrap=True)
+    if offer is not None:
+        shown.console.print(f"  form    {offer}", markup=False, soft_wrap=True)
     return outcome
+
+
+def awaits_person(workspace: Workspace, outcome: "Outcome") -> bool:
+    """Say whether a person may decide now about the version of a retraining."""
+    if load_params(workspace.params).review.policy == "auto" or outcome.version is None:
+        return False
+    scene = look(workspace)
+    state = scene.stand(scene.registry.version(outcome.version)).state
+    return state in ("awaiting review", "approved", "inconclusive")
 
 
 def run_retrain(workspace: Workspace, reason: str) -> "Outcome":
@@ -88,6 +103,8 @@ def quiet_root_logger() -> None:
         for handler in list(logger.handlers):
             if type(handler) is logging.StreamHandler or "Console" in type(handler).__name__:
                 logger.removeHandler(handler)
+    # Without any, the first `logging.info` of a library would bring the console lines back.
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 def print_outcome(console: Console, outcome: "Outcome") -> None:

@@ -1,11 +1,14 @@
 """Which servers a workspace has and how each is started."""
 
+import os
 import sys
 from pathlib import Path
 
 from components.paths import Workspace
 from components.settings import Settings
 from flows.services import Service
+
+_PASSED_ON = ("BEHOLDER_", "MLFLOW_", "PREFECT_", "AWS_")
 
 
 def prefect_server() -> Service:
@@ -44,3 +47,15 @@ def endpoint(bento: Path, settings: Settings, folder: Path) -> Service:
 
     environment = serve_environment(bento, folder=folder)
     return Service("endpoint", settings.endpoint_port, "/readyz", 120, command, environment)
+
+
+def review_service(prefect_api_url: str) -> Service:
+    """Return what takes decisions from Prefect's form and from tags in MLflow's UI."""
+
+    def command(host: str, port: int) -> list[str]:
+        return [sys.executable, "-m", "flows.review_service", host, str(port)]
+
+    # The process manager may be older than this shell, and know nothing of its addresses.
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+    environment = {**kept, "PREFECT_API_URL": prefect_api_url}
+    return Service("review", 4300, "/health", 90, command, environment)

@@ -17,6 +17,7 @@ from components.settings import load_settings
 from flows.endpoint import answering_version
 from flows.pipeline import find_stale
 from flows.releases import COMPARISON_TAG, open_registry
+from flows.reviewing import list_ways, read_standings
 from flows.services import Services, ServiceState
 
 _SHOWN_BATCHES = 5
@@ -32,6 +33,7 @@ def show_status(workspace: Workspace) -> None:
     champion = registry.champion()
     _print_champion(console, champion)
     _print_ledger(console, registry)
+    _print_reviews(console, workspace)
     _print_latest(console, registry, champion)
     states = Services(workspace, load_settings().host).states()
     _print_servers(console, states, champion)
@@ -151,6 +153,15 @@ def _print_latest(console: Console, registry: Registry, champion: Version | None
     console.print(f"[bold]latest[/]    version {latest.number}: {says}")
     for reason in () if verdict is None else verdict.reasons:
         console.print(f"          [dim]{escape(reason)}[/]")
+
+
+def _print_reviews(console: Console, workspace: Workspace) -> None:
+    pending = [standing for _, standing in read_standings(workspace) if standing.is_pending]
+    for place, standing in enumerate(pending):
+        label = "[bold]review[/]  " if place == 0 else " " * 8
+        old = ", of old numbers" if standing.is_stale else ""
+        says = f"version {standing.number} {standing.state}{old}"
+        console.print(f"{label}  [yellow]{says}[/]; run '{list_ways(standing)[0]}'")
 
 
 def _print_servers(console: Console, states: list[ServiceState], champion: Version | None) -> None:

@@ -268,6 +268,14 @@ def open_run(
     return tracked
 
 
+def find_run(uri: str, run_id: str) -> TrackedRun | None:
+    """Return a run that has ended, to log more with it; None if somebody deleted it."""
+    store = Store(uri)
+    found = store.find("find the run", lambda client: client.get_run(run_id))
+    is_there = found is not None and found.info.lifecycle_stage == "active"
+    return TrackedRun(store, found) if found is not None and is_there else None
+
+
 def list_results(workspace: Workspace) -> dict[str, tuple[Path, ...]]:
     """Return the files and folders that are logged with every run, by folder of artifacts."""
     validation, evaluation = workspace.validation_report, workspace.evaluation_report

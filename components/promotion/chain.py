@@ -31,6 +31,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 FORMAT = 1
 PROMOTION, ROLLBACK = "promotion", "rollback"  # what a move is for
+APPROVE, REJECT = "approve", "reject"  # what a person decides
 NOTHING = "0" * 64
 MAX_REASON = 2000
 
@@ -98,7 +99,8 @@ class Position:
     `is_known` is False before an entry has said it. `pending` is the `moving` that nothing has
     ended, `last_move` the `moved` that counts, `found` a later entry that found the alias moved by
     hand, `unfinished` the move of a rollback of which no `rollback` tells the end. `withdrawn`
-    holds, by version, the move by which somebody went back from it.
+    holds, by version, the move by which somebody went back from it, `rejected`, by digest, the
+    decision of a person against those bundles.
     """
 
     is_known: bool = False
@@ -108,6 +110,7 @@ class Position:
     found: Entry | None = None
     unfinished: Entry | None = None
     withdrawn: Mapping[int, Entry] = field(default_factory=dict)
+    rejected: Mapping[str, Entry] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -275,6 +278,9 @@ def _follow(position: Position, entry: Entry) -> Position:
             return replace(position, pending=None)
         case "rollback":
             return replace(position, unfinished=None)
+        case "decision" if entry.evidence.get("decision") == REJECT:
+            rejected = {str(entry.evidence.get("digest")): entry}
+            return replace(position, rejected={**position.rejected, **rejected})
         case "moved":
             return _follow_move(position, entry)
         case _:
@@ -294,4 +300,5 @@ def _follow_move(position: Position, entry: Entry) -> Position:
         last_move=entry,
         unfinished=entry if is_return else None,
         withdrawn=withdrawn,
+        rejected=position.rejected,
     )

@@ -135,7 +135,7 @@ def judge(comparison: Comparison, trial: TrialFacts, gate: Gate) -> Verdict:
     the ladder. Everything else is inconclusive and keeps the champion.
     """
     policy = gate.model_dump(mode="json")
-    wrong = _describe_bad_numbers(comparison)
+    wrong = describe_bad_numbers(comparison)
     if failures := (*trial.failures, *wrong):
         again = trial.timed_out and not (trial.passed or wrong)
         return Verdict("reject", (*failures, *_AGAIN[:again]), policy, again=again)
@@ -197,7 +197,8 @@ def _find_large(trial: TrialFacts, limits: Limits) -> list[Finding]:
     ]
 
 
-def _describe_bad_numbers(comparison: Comparison) -> tuple[str, ...]:
+def describe_bad_numbers(comparison: Comparison) -> tuple[str, ...]:
+    """Return which of the candidate's numbers are not finite; nothing if all are."""
     candidate = comparison.candidate
     if candidate.non_finite:
         bad = f"{candidate.non_finite:,} of the candidate's predictions and weights are not finite"

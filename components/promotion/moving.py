@@ -185,6 +185,8 @@ class Mover:
                 )
             if position.is_known and position.champion != champion:
                 self._refuse(position.champion, champion)
+            if not move.despite_rollback:
+                self._refuse_rejected(move.version, position)
 
         return self._ledger.append(
             "moving",
@@ -270,6 +272,20 @@ class Mover:
                 f"{describe_withdrawal(move)}; 'beholder rollback --to {version.number} "
                 "--reason …' brings it back"
             )
+
+    def _refuse_rejected(self, version: Version, position: Position) -> None:
+        decision = position.rejected.get(version.digest)
+        if decision is not None:
+            raise ConflictError(
+                f"version {version.number} of {self._board.name} is not promoted: "
+                f"{describe_rejection(decision)}; 'beholder rollback --to {version.number} "
+                "--reason …' tries it, and takes it all the same"
+            )
+
+
+def describe_rejection(decision: Entry) -> str:
+    """Return who rejected a version, when and why."""
+    return f"{decision.actor} rejected it at {decision.time} ({decision.reason})"
 
 
 def describe_withdrawal(move: Entry) -> str:

@@ -93,6 +93,10 @@ class Registry:
         """Return all versions, newest first."""
         return self._board.search(f"name = '{self._name}'")
 
+    def tagged(self, key: str) -> list[Version]:
+        """Return the versions that have a tag, newest first."""
+        return self._board.search(f"name = '{self._name}' and tags.`{key}` like '%'")
+
     def find(self, digest: str) -> Version | None:
         """Return the newest version of these bundles; None if they were never registered."""
         found = self._board.search(f"name = '{self._name}' and tags.`{DIGEST_TAG}` = '{digest}'")

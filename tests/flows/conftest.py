@@ -22,6 +22,7 @@ from components.settings import load_settings
 from components.statistics import Interval
 from flows.lineage import Lineage
 from flows.pipeline import STAGES
+from tests.flows.desk import Desk
 
 PASSED = TrialFacts(True, (), 0.0, 1.0, 2.0, 100.0, 1.0, 2.0, 1.0)
 
@@ -136,13 +137,15 @@ def register() -> Callable[..., Version]:
     """Register the bundles that stand in a workspace; they have passed their trial."""
 
     def make(workspace: Workspace) -> Version:
+        from components.models.bundle import read_digest
         from flows import candidate
         from flows.releases import open_registry
         from flows.tracking import open_run, store_address
 
         run = open_run(store_address(workspace, load_settings()), "tests", "run", {}, key="key")
         code = dict.fromkeys(STAGES, "0")
-        lineage = Lineage("d" * 64, "p", code, "l", "e", "s", "k", None)
+        served = read_digest(workspace.served_bundle)
+        lineage = Lineage("d" * 64, "p", code, "l", "e", served, "k", None)
         version = candidate.register(workspace, run, lineage)
         registry = open_registry(workspace)
         registry.mark_trial(version, PASSED)
@@ -182,3 +185,32 @@ def comparison() -> Comparison:
             )
         },
     )
+
+
+@pytest.fixture
+def desk(
+    workspace: Workspace,
+    place_bundles: Callable[..., Bundles],
+    register: Callable[..., Version],
+    served_bundle: Path,
+    comparison: Comparison,
+) -> Desk:
+    """Version 2, which can be packaged, awaits review beside version 1, the champion."""
+
+    def add(mean: float | None) -> Version:
+        if mean is not None:
+            place_bundles(workspace, mean)
+            return register(workspace)
+        for folder in (workspace.evaluation_bundle, workspace.served_bundle):
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(served_bundle, folder)
+        return register(workspace)
+
+    made = Desk(workspace, add, comparison)
+    made.set_params("gate", min_rows=5, min_users=2)
+    made.set_params("gate.limits", max_latency_p50_ms=5000, max_latency_p99_ms=5000)
+    made.set_params("review", policy="required")
+    made.registry.promote(add(3.5), None)
+    add(None)
+    assert made.judge(2).decision == "promote"
+    return made

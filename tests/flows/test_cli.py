@@ -11,7 +11,12 @@ from components.paths import Workspace
 from flows import cli
 
 ROOT = Path(__file__).parents[2]
-COMMANDS: dict[str, click.Command] = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+TOP: dict[str, click.Command] = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+COMMANDS = TOP | {
+    f"{name} {below}": command
+    for name, group in TOP.items()
+    for below, command in getattr(group, "commands", {}).items()
+}
 HEAVY = ("torch", "mlflow", "prefect", "great_expectations", "pandas", "pydantic_settings")
 
 Call = Callable[..., tuple[int, str, str]]
@@ -51,7 +56,7 @@ def test_command_and_everything_it_takes_is_explained(name: str):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_names_all_that_a_command_takes(call: Call, name: str):
-    code, out, _ = call(name, "--help")
+    code, out, _ = call(*name.split(), "--help")
     assert code == 0
     assert f"beholder {name}" in out
     for parameter in COMMANDS[name].params:
@@ -67,7 +72,7 @@ def test_command_is_mentioned_where_people_read():
 
 def test_no_arguments_show_the_commands(call: Call):
     _, out, _ = call()
-    assert all(name in out for name in COMMANDS)
+    assert all(name in out for name in TOP)
 
 
 def test_help_imports_nothing_heavy():
@@ -103,6 +108,8 @@ IN_A_WORKSPACE = [
     *(["ingest"], ["fetch"], ["withdraw", "x"], ["retrain"], ["status"], ["serve"]),
     *(["recommend", "somebody"], ["down"], ["ledger"], ["ledger", "verify"]),
     ["rollback", "--reason", "odd lists"],
+    *(["review", "list"], ["review", "show", "1"], ["review", "approve", "1"]),
+    *(["review", "reject", "1", "--reason", "ugly"], ["review", "serve"]),
 ]
 
 
@@ -172,6 +179,9 @@ def test_batch_that_is_not_listed_is_named(call: Call, workspace: Workspace):
         ["withdraw"],
         ["rollback"],
         ["rollback", "--reason", "odd lists", "--to", "0"],
+        ["review", "reject", "1"],
+        ["review", "approve"],
+        ["review", "show", "0"],
         ["ledger", "all"],
         ["ledger", "-n", "0"],
         ["no-such-command"],
@@ -223,6 +233,22 @@ def test_ledger_of_an_empty_workspace_says_what_to_do(call: Call, workspace: Wor
 def test_rollback_without_words_for_a_reason_is_refused(call: Call, workspace: Workspace):
     line = refuse(call, "rollback", "--reason", " ", "-w", str(workspace.root))
     assert "the ledger wants a reason" in line
+
+
+def test_review_of_an_empty_workspace_says_so_and_names_a_version_that_is_not_there(
+    call: Call, workspace: Workspace
+):
+    place = ["-w", str(workspace.root)]
+    code, out, _ = call("review", "list", *place)
+    assert (code, out) == (
+        *(0, "nothing awaits review; 'beholder review list --all' shows every version\n"),
+    )
+    assert call("review", "list", "--json", *place)[1] == "[]\n"
+    assert "no version 7" in refuse(call, "review", "show", "7", *place)
+    assert "no version 7" in refuse(call, "review", "approve", "7", *place)
+    long = ["reject", "7", "--reason", "x" * 3000]
+    assert "too long for the ledger" in refuse(call, "review", *long, *place)
+    assert not (workspace.run / "services").exists()
 
 
 def test_path_with_brackets_is_no_markup(call: Call, workspace: Workspace):

@@ -1,0 +1,32 @@
+"""The option by which a command is told its workspace, and how that is opened."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from components.paths import Workspace
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        envvar="BEHOLDER_WORKSPACE",
+        help="The workspace; otherwise the one around the working directory.",
+        show_default=False,
+    ),
+]
+
+
+def open_workspace(folder: Path | None) -> "Workspace":
+    """Return the workspace around a folder, with this process in its environment."""
+    from components.code import refresh_code
+    from components.paths import find_workspace
+    from flows.environment import enter
+
+    workspace = find_workspace(folder or Path.cwd())
+    enter(workspace)
+    refresh_code(workspace)
+    return workspace
