@@ -118,7 +118,8 @@ def _follow(
     from flows import candidate, releases
     from flows.lineage import read_lineage
     from flows.pipeline import push_outputs
-    from flows.run_page import show_comparison, show_report
+    from flows.review_page import make_review_page
+    from flows.run_page import show_comparison, show_report, show_review
 
     for stage in STAGES:
         _run_stage(workspace, stage, run, is_stale=stage in stale)
@@ -161,6 +162,14 @@ def _follow(
     )
     candidate.log_decision(run, comparison, trial, verdict)
     show_comparison(version.number, comparison, verdict)
+    page = call(
+        "report",
+        lambda: make_review_page(
+            workspace, releases.open_registry(workspace).version(version.number)
+        ),
+        lambda path: str(path.relative_to(workspace.root)),
+    )
+    show_review(page)
     if verdict.decision != "promote":
         decision: Decision = "rejected" if verdict.decision == "reject" else "inconclusive"
         return Outcome(decision, version.number, verdict.reasons, run.run_id)
@@ -181,11 +190,14 @@ def _deploy(workspace: Workspace) -> None:
 
 
 def _run_stage(workspace: Workspace, stage: str, run: "TrackedRun", *, is_stale: bool) -> None:
+    from flows.candidate import log_cost
+
     with step(stage) as now:
         state = run_stage_task.with_options(name=stage)(
             workspace, stage, run, is_stale, return_state=True
         )
         result = state.result()
+        log_cost(run, result)
         now.cached = not result.ran
         now.note = read_note(workspace, stage)
 
