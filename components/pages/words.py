@@ -1,6 +1,7 @@
 """Names and numbers as a person reads them."""
 
 import math
+from collections.abc import Mapping
 
 from components.statistics import Interval
 
@@ -40,6 +41,15 @@ def name_family(family: str) -> str:
 def name_slice(name: str) -> str:
     """Return a slice's name in plain words; a category has its own."""
     return _SLICES.get(name, name.removeprefix("category "))
+
+
+def order_slices(rows: Mapping[str, int]) -> list[str]:
+    """Return names of slices, given with their rows, as people read them: the categories last."""
+    known = list(_SLICES)
+    return sorted(
+        rows,
+        key=lambda name: (known.index(name) if name in known else len(known), -rows[name], name),
+    )
 
 
 def describe_gain(gain: Interval) -> str:

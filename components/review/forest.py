@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.pages.figures import Mark, Scale, make_ticks
-from components.pages.words import describe_gain, name_family, name_slice
+from components.pages.words import describe_gain, name_family, name_slice, order_slices
 from components.promotion.comparison import Comparison, Part
 from components.promotion.findings import is_finite
 from components.promotion.gate import Verdict
@@ -91,7 +91,10 @@ def plot_slices(comparison: Comparison, verdict: Verdict) -> Forest | None:
         css=css,
         is_whole=True,
     )
-    lines = [_draw_slice(name, part, rules, scale) for name, part in comparison.slices.items()]
+    lines = [
+        _draw_slice(name, comparison.slices[name], rules, scale)
+        for name in order_slices({name: part.rows for name, part in comparison.slices.items()})
+    ]
     return _finish([whole, *lines], scale)
 
 

@@ -9,7 +9,13 @@ from typing import Any
 
 from components.pages.figures import Scale
 from components.pages.rendering import render
-from components.pages.words import describe_gain, describe_seconds, name_family, name_slice
+from components.pages.words import (
+    describe_gain,
+    describe_seconds,
+    name_family,
+    name_slice,
+    order_slices,
+)
 from components.promotion.findings import Decision
 from components.review.content import Review
 from components.review.forest import plot_ladder, plot_slices
@@ -159,6 +165,7 @@ def _list_parts(review: Review) -> list[dict[str, Any]]:
     if review.comparison.champion is not None:
         return []
     parts = review.comparison.slices
+    order = order_slices({name: part.rows for name, part in parts.items()})
     scale = Scale.around([part.candidate for part in parts.values()])
     return [
         {
@@ -167,7 +174,7 @@ def _list_parts(review: Review) -> list[dict[str, Any]]:
             "rmse": part.candidate,
             "mark": scale.mark(part.candidate),
         }
-        for name, part in parts.items()
+        for name, part in ((one, parts[one]) for one in order)
     ]
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from components.pages.words import describe_bytes, describe_seconds
+from components.pages.words import describe_bytes, describe_seconds, order_slices
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,9 @@ def test_bytes_are_said_as_people_do(count: int, said: str):
 )
 def test_seconds_are_said_as_people_do(seconds: float, said: str):
     assert describe_seconds(seconds) == said
+
+
+def test_slices_are_read_in_one_order_and_categories_by_their_rows():
+    rows = {"category b": 5, "late": 40, "category a": 5, "warm": 9, "category c": 7, "all": 50}
+    ordered = order_slices(rows)
+    assert ordered == ["all", "warm", "late", "category c", "category a", "category b"]
