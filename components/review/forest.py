@@ -7,7 +7,7 @@ from typing import Any
 
 from components.pages.figures import Mark, Scale, make_ticks
 from components.pages.words import describe_gain, name_family, name_slice, order_slices
-from components.promotion.comparison import Comparison, Part
+from components.promotion.comparison import Comparison, Part, Score
 from components.promotion.findings import is_finite
 from components.promotion.gate import Verdict
 from components.slices import EVERY_ROW, kind_of
@@ -15,7 +15,7 @@ from components.statistics import Interval
 
 _FEW = "too few rows"
 _STATES = {
-    "holds": ("within its margin", "fine"),
+    "holds": ("within margin", "fine"),
     "unclear": ("not sure", "doubt"),
     "worse": ("worse", "worse"),
     _FEW: (_FEW, "doubt"),
@@ -78,24 +78,21 @@ def plot_slices(comparison: Comparison, verdict: Verdict) -> Forest | None:
         margin for name in comparison.slices if (margin := rules.margin_of(name)) is not None
     ]
     scale = _scale([difference, *judged], margins)
-    word, css = _GAINS[describe_gain(difference)]
-    whole = Row(
-        label=name_slice(EVERY_ROW),
-        rows=comparison.rows,
-        users=comparison.users,
-        candidate=comparison.candidate.rmse,
-        other=champion.rmse,
-        difference=difference,
-        mark=_mark(scale, difference),
-        word=word,
-        css=css,
-        is_whole=True,
-    )
+    whole = _draw_whole(comparison, champion, difference, scale)
     lines = [
         _draw_slice(name, comparison.slices[name], rules, scale)
         for name in order_slices({name: part.rows for name, part in comparison.slices.items()})
     ]
     return _finish([whole, *lines], scale)
+
+
+def plot_overall(comparison: Comparison) -> Forest | None:
+    """Return the line of all rows alone, on a scale of its own; None without a champion."""
+    difference, champion = comparison.difference, comparison.champion
+    if difference is None or champion is None:
+        return None
+    scale = _scale([difference], [])
+    return _finish([_draw_whole(comparison, champion, difference, scale)], scale)
 
 
 def plot_ladder(comparison: Comparison) -> Forest | None:
@@ -144,6 +141,22 @@ class _Rules:
         if part.rows < least[0] or part.users < least[1]:
             return _FEW
         return self._states.get(name)
+
+
+def _draw_whole(comparison: Comparison, champion: Score, difference: Interval, scale: Scale) -> Row:
+    word, css = _GAINS[describe_gain(difference)]
+    return Row(
+        label=name_slice(EVERY_ROW),
+        rows=comparison.rows,
+        users=comparison.users,
+        candidate=comparison.candidate.rmse,
+        other=champion.rmse,
+        difference=difference,
+        mark=_mark(scale, difference),
+        word=word,
+        css=css,
+        is_whole=True,
+    )
 
 
 def _draw_slice(name: str, part: Part, rules: _Rules, scale: Scale) -> Row:

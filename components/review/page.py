@@ -18,7 +18,7 @@ from components.pages.words import (
 )
 from components.promotion.findings import Decision
 from components.review.content import Review
-from components.review.forest import plot_ladder, plot_slices
+from components.review.forest import plot_ladder, plot_overall, plot_slices
 from components.review.people import People
 
 # Returns the thumbnail of an image by its sha256; None where the image is not here.
@@ -69,6 +69,7 @@ def render_page(review: Review, pictures: Pictures) -> str:
         badge=_BADGES[review.verdict.decision],
         headline=describe_headline(review),
         rival=name_rival(review),
+        overall=plot_overall(review.comparison),
         slices=plot_slices(review.comparison, review.verdict),
         ladder=plot_ladder(review.comparison),
         models=_place_models(review),
@@ -107,13 +108,16 @@ def describe_headline(review: Review) -> str:
         return f"{version} predicts ratings better than {champion}."
     if review.trial is not None and review.trial.failures:
         return f"{version} failed its trial and can never be champion."
+    gain = "" if comparison.difference is None else describe_gain(comparison.difference)
     if decision == "reject":
-        if comparison.difference is not None and describe_gain(comparison.difference) == "worse":
+        if gain == "worse":
             return f"{version} predicts ratings worse than {champion}."
         return f"{version} must not be champion: the gate found what forbids it."
     if comparison.champion is None:
-        return f"Nobody can tell yet whether {version[0].lower()}{version[1:]} is good enough."
-    return f"Nobody can tell yet that {version.lower()} is better than {champion}, which stays."
+        return f"{version} is not proven good enough to be the first champion."
+    if gain == "better":
+        return f"{version} is better than {other} in all, but not proven safe; {other} stays."
+    return f"{version} is not proven better than {other}, which stays champion."
 
 
 def list_limits(review: Review) -> list[Limit]:

@@ -201,7 +201,7 @@ def test_page_tells_what_changed_since_the_champion(shop: Shop, better: Version)
     assert "Version 2 predicts ratings better than version 1, the champion." in html
     changes = html[html.index('id="changes"') : html.index('id="shown"')]
     for expected in (
-        "<code>gate.level</code>",
+        "<code>gate.<wbr>level</code>",
         "<del>0.95</del>",
         "<ins>0.9</ins>",
         "+25",

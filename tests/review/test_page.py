@@ -10,9 +10,9 @@ from components.promotion.gate import TrialFacts, Verdict
 from components.review.changes import Change, Changes, DataChange, Inputs, Totals
 from components.review.page import describe_headline, find_evidence, list_limits, render_page
 from components.review.people import Miss, People
-from tests.review.making import NAN, TRIAL, compared, first, person, review, shown
+from tests.review.making import NAN, TRIAL, compared, first, part, person, review, shown
 
-VOID = {"meta", "img", "br", "link", "input"}
+VOID = {"meta", "img", "br", "wbr", "link", "input"}
 
 
 def render(made=None, picture: str | None = "data:image/jpeg;base64,AA==") -> str:
@@ -27,8 +27,8 @@ def test_verdict_its_number_and_the_next_commands_stand_at_the_top():
         "Version 4 predicts ratings better than version 2, the champion.",
         "−0.0400",
         "−0.0600 to −0.0200",
-        "beholder review approve 4 --reason",
-        "beholder review reject 4 --reason",
+        "beholder review approve 4 <span>--reason",
+        "beholder review reject 4 <span>--reason",
     ):
         assert expected in top
 
@@ -44,12 +44,13 @@ def trial(**changed) -> TrialFacts:
         (review(compared(0.02, 0.06)), "predicts ratings worse than version 2, the champion"),
         (
             review(compared(-0.02, 0.02)),
-            "Nobody can tell yet that version 4 is better than version 2",
+            "is not proven better than version 2, which stays champion",
         ),
-        (review(replace(first(), rows=3)), "Nobody can tell yet whether version 4 is good enough"),
+        (review(replace(first(), rows=3)), "is not proven good enough to be the first champion"),
         (review(trial=trial(passed=False, reasons=("it did not start",))), "failed its trial"),
         (review(trial=trial(bundle_mb=1e6)), "must not be champion"),
         (review(rival=None), "better than the champion."),
+        (review(compared(late=part(500, 0.0, 0.06))), "not proven safe; version 2 stays"),
     ],
 )
 def test_headline_says_what_the_gate_found(made, said: str):
@@ -208,7 +209,7 @@ def test_changes_are_told_key_by_key():
     for expected in (
         "bbbbbbbbbbbbbbbb",
         "+500",
-        "<code>families.hybrid.factors</code>",
+        "<code>families.<wbr>hybrid.<wbr>factors</code>",
         "<del>4</del>",
         "<ins>16</ins>",
         "not there",
