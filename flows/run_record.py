@@ -93,15 +93,12 @@ def _read_texts(store: Store, run_id: str) -> dict[str, str]:
     """Return the files of the inputs, and the lineage, by their names."""
 
     def fetch(client: Any) -> dict[str, str]:
-        paths = [
-            artifact.path
-            for folder in (None, _INPUTS)
-            for artifact in client.list_artifacts(run_id, folder)
-            if artifact.path == _LINEAGE or (folder == _INPUTS and not artifact.is_dir)
-        ]
+        kept = {artifact.path for artifact in client.list_artifacts(run_id)}
         with tempfile.TemporaryDirectory(prefix="beholder-") as folder:
-            fetched = [Path(client.download_artifacts(run_id, path, folder)) for path in paths]
-            return {path.name: path.read_text(errors="replace") for path in fetched}
+            for path in sorted(kept & {_INPUTS, _LINEAGE}):
+                client.download_artifacts(run_id, path, folder)
+            found = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+            return {path.name: path.read_text(errors="replace") for path in found}
 
     return store.ask("read what a run was made of", fetch)
 

@@ -106,6 +106,8 @@ def describe_headline(review: Review) -> str:
         if comparison.champion is None:
             return f"{version} beats every simple rule and may be the first champion."
         return f"{version} predicts ratings better than {champion}."
+    if review.verdict.again:
+        return f"{version} was too slow this time: the next retraining tries it again."
     if review.trial is not None and review.trial.failures:
         return f"{version} failed its trial and can never be champion."
     gain = "" if comparison.difference is None else describe_gain(comparison.difference)

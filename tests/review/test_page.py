@@ -49,6 +49,8 @@ def trial(**changed) -> TrialFacts:
         (review(replace(first(), rows=3)), "is not proven good enough to be the first champion"),
         (review(trial=trial(passed=False, reasons=("it did not start",))), "failed its trial"),
         (review(trial=trial(bundle_mb=1e6)), "must not be champion"),
+        (review(trial=trial(memory_mb=math.nan)), "failed its trial and can never be champion"),
+        (review(trial=trial(latency_p99_ms=501.0)), "was too slow this time"),
         (review(rival=None), "better than the champion."),
         (review(compared(late=part(500, 0.0, 0.06))), "not proven safe; version 2 stays"),
     ],
