@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from components.costs import measure_process, write_cost
 from components.errors import BeholderError
 from components.files import write_json
 from components.locking import die_with_parent, hold_step_lock
@@ -57,6 +58,7 @@ def run_step(step: str, workspace: Workspace) -> None:
         log.info("step started step=%s", step)
         module, function = STEPS[step].split(":")
         getattr(importlib.import_module(module), function)(workspace, params, load_settings())
+        write_cost(workspace, step, measure_process())
         log.info("step ended step=%s seconds=%.1f", step, time.monotonic() - started)
 
 

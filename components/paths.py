@@ -138,6 +138,10 @@ class Workspace:
         """What the last step that failed said, for whoever started it."""
         return self.run / "step-error.json"
 
+    def step_cost(self, step: str) -> Path:
+        """What a step's last run cost this machine, for whoever started it."""
+        return self.run / "costs" / f"{step}.json"
+
     @property
     def live_history(self) -> Path:
         """One JSON line an epoch while `train` runs; the flow tails it into MLflow."""

@@ -1,6 +1,7 @@
 """What happens to a candidate after its files are made: each a plain function, safe to repeat."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from components.files import hash_file, hash_json, read_json, read_parquet
@@ -17,6 +18,7 @@ from components.settings import load_settings
 from flows.comparing_record import attach_comparison
 from flows.data_versions import read_data_versions
 from flows.lineage import Lineage, find_package_lock
+from flows.pipeline import StageRun
 from flows.releases import (
     COMPARISON_TAG,
     JUDGEMENT_TAG,
@@ -28,6 +30,9 @@ from flows.tracking import TrackedRun, open_run, store_address
 
 EXPERIMENT = "beholder"
 JUDGED_BESIDE_TAG = "beholder.judged_beside"
+TRIAL_REPORT_TAG = "beholder.trial_report"
+DEVICE_TAG = "beholder.device"
+COST_METRICS = "cost"
 
 
 def workspace_bundles(workspace: Workspace) -> Bundles:
@@ -99,6 +104,16 @@ def log_results(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> None
     attach_comparison(workspace, run)
 
 
+def log_cost(run: TrackedRun, done: StageRun) -> None:
+    """Log what a stage cost, if it ran: one that was up to date cost nothing."""
+    if not done.ran:
+        return
+    told = {} if done.cost is None else asdict(done.cost)
+    run.log_metrics({COST_METRICS: {done.stage: {"seconds": done.seconds, **told}}})
+    if done.cost is not None:
+        run.set_tags({f"{DEVICE_TAG}.{done.stage}": done.cost.device})
+
+
 def register(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> Version:
     """Log the bundles as a model of the run and register it, unless that was done before."""
     tags = lineage.to_tags()
@@ -150,6 +165,7 @@ def decide(
         "comparison": hash_json(comparison.to_json()),
         "trial": hash_json(trial.to_json()),
     }
+    registry.annotate(version, TRIAL_REPORT_TAG, json.dumps(trial.to_json(), sort_keys=True))
     registry.mark(version, verdict, evidence)
     registry.annotate(version, JUDGEMENT_TAG, json.dumps(verdict.to_json(), sort_keys=True))
     # Last: a kill before it leaves a verdict that does not count as one beside this champion. One

@@ -47,15 +47,23 @@ def list_versions(
 def show_version(
     version: VersionArgument,
     as_json: JsonOption = False,
+    in_browser: Annotated[
+        bool,
+        typer.Option("--open", help="Open the page with pictures, made anew if it is not here."),
+    ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Show what a version would change: verdict, numbers, slices, trial, lineage, what was decided.
 
     Also beside which champion it was judged, and whether that is still the one.
     """
-    from flows.review_display import show_review
+    from flows.review_display import show_page, show_review
 
-    show_review(open_workspace(workspace), version, as_json=as_json)
+    place = open_workspace(workspace)
+    if in_browser:
+        show_page(place, version)
+    else:
+        show_review(place, version, as_json=as_json)
 
 
 @review.command("approve")

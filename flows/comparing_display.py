@@ -37,7 +37,7 @@ class Display:
 
     def show(self, family: str, seed: int, entry: "Entry", *, is_new: bool) -> None:
         """Draw one training that has ended, or was done before."""
-        from components.contest.page import describe_seconds
+        from components.pages.words import describe_seconds
 
         took = describe_seconds(entry.cost.seconds) if is_new else "up to date"
         valid = "" if entry.valid_rmse is None else f"  valid {entry.valid_rmse:.4f}"
@@ -95,7 +95,7 @@ def _lists(place: "Place") -> Iterator[str]:
 
 
 def _costs(place: "Place") -> Iterator[str]:
-    from components.contest.page import describe_bytes, describe_seconds
+    from components.pages.words import describe_bytes, describe_seconds
 
     yield f"[bold]{place.standing.name}[/]"
     yield describe_seconds(place.seconds)

@@ -22,12 +22,15 @@ def judge_beside_champion(
     run: "TrackedRun | None",
     get_bento: Callable[[Workspace, "Version"], Path],
 ) -> "Verdict":
-    """Package, try, compare and judge a version; log with its run what was found.
+    """Package, try, compare and judge a version, and draw the page for its reviewer.
 
-    Reads the test rows and the ladder of the workspace, so the caller holds its work lock.
+    What was found is logged with its run. Reads the test rows and the ladder of the workspace, so
+    the caller holds its work lock.
     """
     from flows import candidate
-    from flows.run_page import show_comparison
+    from flows.releases import open_registry
+    from flows.review_page import make_review_page
+    from flows.run_page import show_comparison, show_review
 
     bento = call(
         "package",
@@ -50,4 +53,10 @@ def judge_beside_champion(
     if run is not None:
         candidate.log_decision(run, comparison, trial, verdict)
     show_comparison(version.number, comparison, verdict)
+    page = call(
+        "report",
+        lambda: make_review_page(workspace, open_registry(workspace).version(version.number)),
+        lambda path: str(path.relative_to(workspace.root)),
+    )
+    show_review(page)
     return verdict

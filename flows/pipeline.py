@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from components.costs import StepCost, read_cost
 from components.dvc import run_dvc
 from components.errors import BeholderError, WorkspaceError
 from components.files import read_json
@@ -28,11 +29,15 @@ class StepFailedError(BeholderError):
 
 @dataclass(frozen=True)
 class StageRun:
-    """What became of one stage: `ran`, or what DVC had was still right."""
+    """What became of one stage: `ran`, or what DVC had was still right.
+
+    `cost` is None where it did not run, or did not tell.
+    """
 
     stage: str
     ran: bool
     seconds: float
+    cost: StepCost | None = None
 
 
 def find_stale(workspace: Workspace) -> tuple[str, ...]:
@@ -60,13 +65,14 @@ def run_stage(workspace: Workspace, stage: str, on_line: Callable[[str], None]) 
     """
     started = time.monotonic()
     workspace.step_error.unlink(missing_ok=True)
+    workspace.step_cost(stage).unlink(missing_ok=True)
     run = run_dvc(workspace, "repro", "--single-item", stage, on_line=on_line, check=False)
     seconds = time.monotonic() - started
     if run.returncode != 0:
         raise _explain(workspace, stage, run.lines)
     ran = any(line.startswith(f"Running stage '{stage}'") for line in run.lines)
     log.info("stage ended stage=%s ran=%s seconds=%.1f", stage, ran, seconds)
-    return StageRun(stage, ran, seconds)
+    return StageRun(stage, ran, seconds, read_cost(workspace, stage) if ran else None)
 
 
 def _explain(workspace: Workspace, stage: str, lines: tuple[str, ...]) -> BeholderError:

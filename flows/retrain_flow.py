@@ -183,11 +183,14 @@ def _leave(workspace: Workspace, number: int, verdict: "Verdict", run_id: str) -
 
 
 def _run_stage(workspace: Workspace, stage: str, run: "TrackedRun", *, is_stale: bool) -> None:
+    from flows.candidate import log_cost
+
     with step(stage) as now:
         state = run_stage_task.with_options(name=stage)(
             workspace, stage, run, is_stale, return_state=True
         )
         result = state.result()
+        log_cost(run, result)
         now.cached = not result.ran
         now.note = read_note(workspace, stage)
 

@@ -13,6 +13,7 @@ from components.settings import load_settings
 from flows.console import show_steps, step
 from flows.deciding import offer_review
 from flows.preparing import require_data
+from flows.review_page import page_path
 from flows.reviewing import look
 from flows.servers import prefect_server
 from flows.services import Services
@@ -43,6 +44,8 @@ def retrain_and_show(workspace: Workspace, reason: str = "by hand") -> "Outcome"
     print_outcome(shown.console, outcome)
     report = workspace.evaluation_report / "report.html"
     shown.console.print(f"  report  {report}", markup=False, soft_wrap=True)
+    if outcome.version is not None and (page := page_path(workspace, outcome.version)).is_file():
+        shown.console.print(f"  review  {page}", markup=False, soft_wrap=True)
     if offer is not None:
         shown.console.print(f"  form    {offer}", markup=False, soft_wrap=True)
     return outcome

@@ -117,6 +117,19 @@ def show_review(workspace: Workspace, number: int, *, as_json: bool) -> None:
         console.print(line, soft_wrap=True)
 
 
+def show_page(workspace: Workspace, number: int) -> None:
+    """Open the page with pictures, and print where it lies for whoever has no browser here."""
+    import webbrowser
+
+    from flows.review_page import make_review_page
+
+    version = look(workspace).registry.version(number)
+    with Console(stderr=True).status("drawing the page"):
+        path = make_review_page(workspace, version)
+    typer.echo(str(path))
+    webbrowser.open(path.as_uri())
+
+
 def _read(version: Version, tag: str) -> Any:
     return json.loads(version.tags[tag]) if tag in version.tags else None
 

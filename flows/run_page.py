@@ -97,3 +97,8 @@ def _describe_slices(comparison: Comparison, verdict: Verdict) -> list[str]:
 def show_report(path: Path) -> None:
     """Put a link to the evaluation report on the run's page."""
     create_link_artifact(path.as_uri(), link_text="Evaluation report", key="report")
+
+
+def show_review(path: Path) -> None:
+    """Put a link to the page for the reviewer on the run's page."""
+    create_link_artifact(path.as_uri(), link_text="Review", key="review")

@@ -5,30 +5,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components import evaluation
 from components.contest.table import Contest, Place, SliceRow
-from components.evaluation.figures import Scale
-from components.evaluation.report import describe_gain, name_family, name_slice
+from components.pages.figures import Scale
+from components.pages.rendering import render
+from components.pages.words import (
+    describe_bytes,
+    describe_gain,
+    describe_seconds,
+    name_family,
+    name_slice,
+)
 from components.statistics import Interval
 
 _TEMPLATE = "page.html.j2"
-_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _LEAST_SECONDS = 1e-3
 
 
 def render_page(contest: Contest) -> str:
     """Return the page's HTML."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folders = [Path(__file__).parent, *(Path(place) for place in evaluation.__path__)]
-    environment = Environment(
-        loader=FileSystemLoader(folders),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(_TEMPLATE).render(
+    return render(
+        Path(__file__).parent,
+        _TEMPLATE,
         contest=contest,
         best=contest.places[0],
         verdict=_verdict(contest.places),
@@ -38,21 +35,6 @@ def render_page(contest: Contest) -> str:
         name_of=name_family,
         several_seeds=max(place.standing.seeds for place in contest.places),
     )
-
-
-def describe_bytes(count: int) -> str:
-    """Return a number of bytes as a person reads it: 17.4 MB."""
-    for size, unit in _UNITS:
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count} B"
-
-
-def describe_seconds(seconds: float) -> str:
-    """Return a duration as a person reads it: 40 ms, 7.2 s, 12 min."""
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _verdict(places: Sequence[Place]) -> str:

@@ -1,15 +1,9 @@
 """The report's pictures: small copies of items' images, inside the page."""
 
-import base64
-import io
-
 from components.files import read_parquet
-from components.images import decode_image
 from components.models.catalogue import Catalogue
+from components.pages.thumbnails import draw_thumbnail
 from components.paths import Workspace
-
-_WIDTH, _HEIGHT = 132, 176
-_QUALITY = 72
 
 
 class Thumbnails:
@@ -31,8 +25,4 @@ class Thumbnails:
 
     def _make(self, sha256: str) -> str:
         content = (self._root / self._paths[sha256]).read_bytes()
-        image = decode_image(content, max_megapixels=self._max_megapixels)
-        image.thumbnail((_WIDTH, _HEIGHT))
-        stream = io.BytesIO()
-        image.save(stream, "JPEG", quality=_QUALITY, optimize=True)
-        return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+        return draw_thumbnail(content, max_megapixels=self._max_megapixels)

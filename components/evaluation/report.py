@@ -9,26 +9,16 @@ from typing import Any
 import pandas as pd
 
 from components.evaluation.examples import Example, Shown
-from components.evaluation.figures import Line, Scale, draw_lines
 from components.evaluation.measurement import Measurement, SliceMeasurement
 from components.evaluation.pictures import Thumbnails
 from components.leakage import Audit
 from components.models.catalogue import Catalogue
+from components.pages.figures import Line, Scale, draw_lines
+from components.pages.rendering import render
+from components.pages.words import describe_gain, name_family, name_slice
 from components.statistics import Interval
 
 _TEMPLATE = "report.html.j2"
-_PLAIN = {
-    "all": "All test ratings",
-    "warm": "Known user, known item",
-    "cold_user": "New user",
-    "cold_item": "New item",
-    "few_ratings": "Users with few ratings",
-    "many_ratings": "Users with many ratings",
-    "recent_item": "Items first rated lately",
-    "old_item": "Items rated for long",
-    "early": "Earlier half of the test",
-    "late": "Later half of the test",
-}
 _ENOUGH_ROWS = 30
 _QUESTIONS = {
     "pairs": "Ratings of a user and an item learnt from too",
@@ -36,19 +26,6 @@ _QUESTIONS = {
     "cold": "Ratings of what should be new, and is not",
     "pictures": "New items that show a picture learnt from",
     "models": "Ratings in the models, though no train row",
-}
-_FAMILIES = {
-    "mean": "One number for all",
-    "popularity": "Item averages",
-    "rules": "Recent averages by category",
-    "biases": "User and item averages",
-    "content": "Looks alone",
-    "mf": "Matrix factorization",
-    "svdpp": "Factors and what was rated",
-    "hybrid": "Hybrid with images",
-    "gru": "Sequence by recurrence",
-    "sasrec": "Sequence by attention",
-    "finetuned": "Fine-tuned network",
 }
 
 
@@ -70,17 +47,10 @@ class Findings:
 
 def render_report(findings: Findings, catalogue: Catalogue, thumbnails: Thumbnails) -> str:
     """Return the page's HTML; the same findings give the same bytes."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     models = [findings.candidate, *findings.rungs]
-    return environment.get_template(_TEMPLATE).render(
+    return render(
+        Path(__file__).parent,
+        _TEMPLATE,
         facts=findings.facts,
         candidate=findings.candidate,
         prequential=findings.prequential,
@@ -101,25 +71,6 @@ def render_report(findings: Findings, catalogue: Catalogue, thumbnails: Thumbnai
         examples=[_show(example, catalogue, thumbnails) for example in findings.examples],
         name_of=name_family,
     )
-
-
-def name_family(family: str) -> str:
-    """Return a family's name in plain words."""
-    return _FAMILIES.get(family, family)
-
-
-def name_slice(name: str) -> str:
-    """Return a slice's name in plain words; a category has its own."""
-    return _PLAIN.get(name, name.removeprefix("category "))
-
-
-def describe_gain(gain: Interval) -> str:
-    """Return what the paired difference to the best rung says: better, worse or a tie."""
-    if not math.isfinite(gain.value):
-        return "no number"
-    if gain.high < 0:
-        return "better"
-    return "worse" if gain.low > 0 else "a tie"
 
 
 def _place_ladder(models: Sequence[Measurement]) -> list[dict[str, Any]]:

@@ -1,6 +1,4 @@
-import pytest
-
-from components.contest.page import describe_bytes, describe_seconds, render_page
+from components.contest.page import render_page
 
 
 def test_page_leads_with_the_best_and_shows_all(make_contest):
@@ -27,17 +25,3 @@ def test_same_comparison_gives_the_same_bytes(make_contest):
 def test_names_from_the_data_are_no_markup(make_contest):
     html = render_page(make_contest(biases=0.4))
     assert "&lt;b&gt;" in html
-
-
-@pytest.mark.parametrize(
-    ("count", "said"), [(999, "999 B"), (1500, "1.5 kB"), (17_400_000, "17.4 MB"), (2e9, "2 GB")]
-)
-def test_bytes_are_said_as_people_do(count: int, said: str):
-    assert describe_bytes(count) == said
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0.04, "40 ms"), (7.25, "7.2 s"), (99, "99.0 s"), (720, "12 min")]
-)
-def test_seconds_are_said_as_people_do(seconds: float, said: str):
-    assert describe_seconds(seconds) == said

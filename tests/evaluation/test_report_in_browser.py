@@ -58,6 +58,14 @@ return found;
 """
 
 
+# Waits until every picture has been decoded, or could not be.
+LOAD_PICTURES = """
+const done = arguments[0];
+Promise.allSettled([...document.images].map((image) => image.decode()))
+  .then(() => done([...document.images].map((i) => [i.complete && i.naturalWidth > 0, i.alt])));
+"""
+
+
 @dataclass(frozen=True)
 class Browser:
     """A Chromium that notes what its page asks for and complains of."""
@@ -207,6 +215,63 @@ def test_comparison_asks_for_nothing_complains_of_nothing_fits_and_is_readable(
     contrasts = browser.run(READ_CONTRASTS)
     assert len(contrasts) > 80
     assert [(round(ratio, 2), text) for ratio, text in contrasts if ratio < 4.5] == []
+
+
+@pytest.fixture(scope="module")
+def review(learnt: Workspace, small: Params, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page for the reviewer of a learnt model beside the averages, as if those served."""
+    from tests.review.learnt import render_learnt
+
+    page = tmp_path_factory.mktemp("review") / "review.html"
+    page.write_text(render_learnt(learnt, small))
+    return page.as_uri()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_review_asks_for_nothing_complains_of_nothing_fits_and_is_readable(
+    browser: Browser, review: str, width: int, scheme: str
+):
+    browser.open(review, width=width, scheme=scheme)
+    browser.run("for (const part of document.querySelectorAll('details')) part.open = true")
+    assert browser.requests() == []
+    assert browser.complaints() == []
+    assert not is_wider_than_the_window(browser)
+    ground = browser.run("return getComputedStyle(document.body).backgroundColor")
+    assert (max(map(int, re.findall(r"\d+", ground))) < 128) == (scheme == "dark")
+    contrasts = browser.run(READ_CONTRASTS)
+    assert len(contrasts) > 150
+    assert [(round(ratio, 2), text) for ratio, text in contrasts if ratio < 4.5] == []
+
+
+def test_pictures_of_the_review_load_have_names_and_lie_in_their_frames(
+    browser: Browser, review: str
+):
+    browser.open(review, width=390)
+    browser.run("for (const image of document.images) image.loading = 'eager'")
+    pictures = browser.driver.execute_async_script(LOAD_PICTURES)
+    assert len(pictures) > 20
+    assert [alt for loaded, alt in pictures if not loaded or not alt] == []
+    outside = browser.run(
+        "return [...document.querySelectorAll('.number, .label, figcaption, pre')]"
+        ".filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"
+    )
+    assert outside == []
+
+
+def test_keys_alone_reach_every_link_and_table_of_the_review(browser: Browser, review: str):
+    browser.open(review, width=390)
+    browser.run("for (const part of document.querySelectorAll('details')) part.open = true")
+    reached = browser.run(
+        "return [...document.querySelectorAll('a, summary, .scroll')].map((e) => "
+        "{ e.focus(); return document.activeElement === e; })"
+    )
+    assert len(reached) > 10
+    assert all(reached)
+    targets = browser.run(
+        "return [...document.querySelectorAll('a')].map((a) => !!document.querySelector(a.hash))"
+    )
+    assert all(targets)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.evaluation.figures import Line, Scale, draw_lines, make_ticks
+from components.pages.figures import Line, Scale, draw_lines, make_ticks
 from components.statistics import Interval
 
 numbers = st.floats(-1e4, 1e4, allow_nan=False)
