@@ -157,7 +157,7 @@ def draw_head(version: Version, standing: Standing) -> Iterator[str]:
 
 def draw_scores(comparison: Comparison) -> Table:
     """Return the table of RMSE: candidate, champion, ladder, each with its interval by users."""
-    table = _table("model", "RMSE", f"{comparison.level:.4g} interval", "candidate less it", "")
+    table = _table("model", "RMSE", f"{comparison.level:.4g} interval", "difference", "")
     rows: list[tuple[str, Score, Interval | None]] = [
         ("candidate", comparison.candidate, None),
         *([] if comparison.champion is None else [_row_of_champion(comparison)]),
@@ -166,7 +166,10 @@ def draw_scores(comparison: Comparison) -> Table:
     for name, score, difference in rows:
         label = f"{name} ({score.family})" if name in ("candidate", "champion") else name
         table.add_row(escape(label), *_numbers(score.rmse), *_difference(difference))
-    table.caption = f"{comparison.rows:,} test rows of {comparison.users:,} users, static"
+    table.caption = (
+        f"{comparison.rows:,} test rows of {comparison.users:,} users, static; a difference is the "
+        "candidate's RMSE less the other's"
+    )
     table.caption_justify = "left"
     return table
 
@@ -178,7 +181,7 @@ def _row_of_champion(comparison: Comparison) -> tuple[str, Score, Interval | Non
 
 def draw_slices(comparison: Comparison, verdict: Verdict | None) -> Table:
     """Return the table of the slices: the candidate's RMSE less the champion's."""
-    table = _table("slice", "rows", "candidate less champion", "interval", "within its margin")
+    table = _table("slice", "rows", "difference", "interval", "margin")
     states = {} if verdict is None else verdict.slices
     for name, part in comparison.slices.items():
         value, interval = _difference(part.difference)
@@ -188,7 +191,7 @@ def draw_slices(comparison: Comparison, verdict: Verdict | None) -> Table:
 
 def _table(first: str, *others: str) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(first)
+    table.add_column(first, overflow="fold")
     for column in others:
         table.add_column(column, justify="right", no_wrap=True)
     return table
@@ -208,7 +211,7 @@ def draw_facts(version: Version, standing: Standing) -> Iterator[str]:
     """Yield the trial, the lineage and where more is written."""
     yield f"[bold]trial[/]     {standing.trial}"
     if standing.bad_numbers is not None:
-        yield f"[bold]numbers[/]   [red]{escape(standing.bad_numbers)}[/]"
+        yield f"[bold]finite[/]    [red]{escape(standing.bad_numbers)}[/]"
     lineage = version.tags.get("beholder.lineage_id", "unknown")
     data = version.tags.get("beholder.data_version", "unknown")[:12]
     yield f"[bold]lineage[/]   {escape(lineage)}, data {escape(data)}"

@@ -9,7 +9,9 @@ from components.errors import BeholderError
 from components.files import write_json
 from components.locking import hold_lock
 from components.paths import Workspace
+from components.promotion.comparison import Comparison
 from components.promotion.gate import Verdict
+from tests.flows.desk import Desk
 
 pytestmark = pytest.mark.integration
 
@@ -85,6 +87,34 @@ def test_champion_of_these_very_inputs_is_left_as_it_is(
     assert (state.type.value, state.name) == ("COMPLETED", "Unchanged")
     assert state.message == f"nothing changed since version {champion}, the champion"
     assert state.result()["version"] == champion
+
+
+def test_version_that_awaits_review_or_was_rejected_is_named_and_not_made_again(
+    pipeline: Workspace,
+    run: Run,
+    place_bundles: Callable[..., Any],
+    register: Callable[..., Any],
+    comparison: Comparison,
+):
+    from flows.retrain_flow import _leave, name_state
+
+    desk = Desk(pipeline, lambda _: register(pipeline), comparison)
+    desk.set_params("review", policy="required")
+    desk.set_params("gate", min_rows=5, min_users=2)
+    place_bundles(pipeline)
+    register(pipeline)
+    verdict = desk.judge(1)
+    left = _leave(pipeline, 1, verdict, "r")
+    assert (left.version, name_state(left.decision)) == (1, "AwaitingReview")
+    assert "beholder review approve 1 --reason …" in left.reasons
+    state = run(pipeline)
+    assert state.name == "Unchanged"
+    assert state.message.startswith("nothing changed since version 1, awaits review; beholder ")
+    desk.decide("reject", 1, reason="look-alikes")
+    again = run(pipeline).message
+    assert again.startswith("nothing changed since version 1, rejected: anna rejected it at")
+    assert again.endswith("(look-alikes)")
+    assert len(desk.registry.versions()) == 1
 
 
 def test_failure_is_raised_with_the_message_of_the_run(
