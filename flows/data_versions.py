@@ -37,6 +37,14 @@ def read_data_versions(workspace: Workspace) -> tuple[DataVersion, ...]:
     return (*_read_outputs(workspace), *_read_image_batches(workspace))
 
 
+def read_batch_md5s(workspace: Workspace) -> dict[str, str]:
+    """Return DVC's md5 of every listed batch by its id: with it, a batch is found in any remote."""
+    files = {batch.id: workspace.batches / f"{batch.id}.dvc" for batch in read_batches(workspace)}
+    return {
+        batch: str(_read(file, "outs")[0]["md5"]) for batch, file in files.items() if file.exists()
+    }
+
+
 def _read_outputs(workspace: Workspace) -> Iterator[DataVersion]:
     if not workspace.lock.exists():
         return

@@ -23,6 +23,7 @@ from components.training.inputs import (
     read_vectors,
 )
 from components.training.live_history import Epoch
+from components.training.machine import note_machine
 from components.training.pictures import Pictures
 from components.training.recipe import Recipe
 from components.training.threads import limit_threads
@@ -58,7 +59,8 @@ def train(workspace: Workspace, params: Params, settings: Settings) -> None:
             ),
             target,
         )
-        seal_bundle(target)
+        digest = seal_bundle(target)
+    note_machine(workspace, digest, device, settings)
     _write_ladder(workspace, params, catalogue, book, inputs)
     _write_reports(workspace, params, best, history, ratings)
     shutil.rmtree(folder, ignore_errors=True)
