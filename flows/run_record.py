@@ -66,20 +66,25 @@ class RunFiles:
             return None
         from mlflow.artifacts import download_artifacts
 
+        # MLflow keeps the path below `dst_path`, or only the file's name, by the kind of store.
+        fetched = self.folder / f".{path.replace('/', '-')}"
+        fetched.mkdir(parents=True, exist_ok=True)
         try:
-            self.store.ask(
+            found = self.store.ask(
                 f"fetch {path} of run {self.run_id}",
                 lambda _: download_artifacts(
                     run_id=self.run_id,
                     artifact_path=path,
-                    dst_path=str(self.folder),
+                    dst_path=str(fetched),
                     tracking_uri=self.store.uri,
                 ),
             )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Path(found).rename(target)
         except OSError as error:  # a folder of artifacts that somebody took away
             log.warning("artifact gone run_id=%s path=%s why=%s", self.run_id, path, error)
             return None
-        return target if target.is_file() else None
+        return target
 
     def read_json(self, path: str) -> Any:
         """Return what a JSON artifact holds; None if the run has none, or one that is broken."""
