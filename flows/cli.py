@@ -36,12 +36,19 @@ WorkspaceOption = Annotated[
 
 def _open(folder: Path | None) -> "Workspace":
     from components.code import refresh_code
+
+    workspace = _look_into(folder)
+    refresh_code(workspace)
+    return workspace
+
+
+def _look_into(folder: Path | None) -> "Workspace":
+    """Open a workspace and leave every file of it as it is."""
     from components.paths import find_workspace
     from flows.environment import enter
 
     workspace = find_workspace(folder or Path.cwd())
     enter(workspace)
-    refresh_code(workspace)
     return workspace
 
 
@@ -291,7 +298,7 @@ def trace(
     """Show what an answer rests on, from the data to the endpoint, or who learnt from some data."""
     from flows.tracing_display import trace_and_show
 
-    trace_and_show(_open(workspace), " ".join(what), as_json=as_json)
+    trace_and_show(_look_into(workspace), " ".join(what), as_json=as_json)
 
 
 @app.command(epilog="For example:  beholder reproduce 3  ·  beholder reproduce champion --keep")
@@ -326,7 +333,7 @@ def reproduce(
     """
     from flows.reproducing import reproduce_and_show
 
-    sys.exit(reproduce_and_show(_open(workspace), version, into=into, keep=keep))
+    sys.exit(reproduce_and_show(_look_into(workspace), version, into=into, keep=keep))
 
 
 @app.command()
