@@ -181,10 +181,15 @@ class Archive:
     def _read_batches(self, version: Version) -> tuple[Batch, ...] | None:
         path = self.files(version).find(BATCHES) if version.run_id else None
         try:
-            return None if path is None else read_batch_list(path)
+            found = None if path is None else read_batch_list(path)
         except CorruptFileError as error:
             log.warning("list of batches broken version=%d why=%s", version.number, error)
             return None
+        wanted = version.tags.get(DATA_VERSION_TAG)
+        if found is not None and wanted is not None and data_version(found) != wanted:
+            log.warning("list of batches is another version's version=%d", version.number)
+            return None
+        return found
 
 
 def bento_tag(manifest: ReleaseManifest) -> str:

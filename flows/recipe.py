@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from components.batches import Batch, data_version
-from components.errors import CorruptFileError, WorkspaceError
+from components.batches import Batch
+from components.errors import WorkspaceError
 from components.promotion.registry import Version
-from flows.archive import DATA_VERSION_TAG, Archive
+from flows.archive import Archive
 from flows.data_versions import read_outputs
 from flows.run_record import (
     CODE,
@@ -47,10 +47,7 @@ class Recipe:
 
 
 def read_recipe(archive: Archive, version: Version) -> Recipe:
-    """Return what a version was made from; raise WorkspaceError naming what is lost of it.
-
-    Raises CorruptFileError if the recorded list of batches is not that of the version.
-    """
+    """Return what a version was made from; raise WorkspaceError naming what is lost of it."""
     run = archive.run(version)
     if run is None:
         raise _refuse(version, f"its MLflow run {version.run_id or '(none)'} is gone")
@@ -58,7 +55,6 @@ def read_recipe(archive: Archive, version: Version) -> Recipe:
     batches = archive.batches(version)
     if batches is None:
         raise _refuse(version, f"its run {run.run_id} has no list of batches any more")
-    _check_data(version, batches)
     md5s = find_md5s(archive, version)
     unknown = [batch.id for batch in batches if batch.id not in md5s]
     if unknown:
@@ -92,15 +88,6 @@ def _require(archive: Archive, version: Version, run: RunFacts, path: str) -> by
 def _read_code(path: Path | None) -> dict[str, str] | None:
     content = None if path is None else yaml.safe_load(path.read_text())
     return {str(step): str(digest) for step, digest in content.items()} if content else None
-
-
-def _check_data(version: Version, batches: tuple[Batch, ...]) -> None:
-    wanted, found = version.tags.get(DATA_VERSION_TAG), data_version(batches)
-    if wanted is not None and found != wanted:
-        raise CorruptFileError(
-            f"version {version.number} cannot be reproduced: the recorded list of batches has the "
-            f"data version {found}, the version's is {wanted}"
-        )
 
 
 def _refuse(version: Version, why: str) -> WorkspaceError:
