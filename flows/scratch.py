@@ -52,23 +52,23 @@ def open_scratch(folder: Path, workspace: Workspace, recipe: Recipe) -> Workspac
 
 
 def fetch_data(scratch: Workspace, recipe: Recipe) -> int:
-    """Bring every batch from the workspace's remote, verified; return how many came from there.
+    """Bring every batch from the workspace's remote, verified; return how many were not here yet.
 
     One that the remote does not give whole comes from the workspace's own cache, which is said.
     """
-    from_remote = 0
+    fetched = 0
     for batch in recipe.batches:
         _choose_remote(scratch, REMOTE)
         try:
-            from_remote += fetch_batch(scratch, batch.id)
+            fetched += fetch_batch(scratch, batch.id)
         except (WorkspaceError, CorruptFileError) as error:
             _choose_remote(scratch, _NEARBY)
             try:
-                fetch_batch(scratch, batch.id)
+                fetched += fetch_batch(scratch, batch.id)
             except BeholderError:
                 raise error from None
             log.warning("batch %s is not whole in the remote; taken from the cache here", batch.id)
-    return from_remote
+    return fetched
 
 
 def remove_scratch(scratch: Workspace) -> None:

@@ -2,10 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +16,7 @@ from components.models.bundle import load_bundle
 from components.params import load_params
 from components.paths import Workspace
 from components.promotion.gate import Verdict
-from components.settings import load_settings
+from components.settings import Settings
 from flows import candidate
 from flows.archive import Archive
 from flows.lineage import Lineage
@@ -29,6 +28,7 @@ from flows.trace_chain import Descent, Missing, Trace
 from flows.tracing import find_version, trace, trace_version
 from flows.tracing_display import draw_descent, draw_trace
 from flows.tracking import open_run, store_address
+from tests.flows.conftest import PASSED, copy_workspace
 
 BATCHES = tuple(Batch(sha[:16], sha, 12, 11, 20) for sha in ("a1" * 32, "b2" * 32))
 MD5S = {batch.id: f"{batch.id}{batch.id}.dir" for batch in BATCHES}
@@ -40,31 +40,51 @@ SUMMARY = {
 CODE = dict.fromkeys(STAGES, "c0de" * 16)
 
 
-@pytest.fixture
-def archive(
-    workspace: Workspace, place_bundles: Callable[..., Any], register: Callable[..., Any]
-) -> Iterator[Archive]:
-    """A workspace with version 1, which learnt from both batches and is champion."""
+def lay_down(empty: Workspace, folder: Path, served_bundle: Path) -> Workspace:
+    """Make a workspace with version 1, which learnt from both batches and is champion."""
+    workspace = copy_workspace(empty, folder)
     write_batches(workspace, BATCHES)
-    place_bundles(workspace)
+    for bundle in (workspace.evaluation_bundle, workspace.served_bundle):
+        shutil.copytree(served_bundle, bundle)
     lock = {"stages": {"split": {"outs": [{"path": "data/split", "md5": "5b117.dir"}]}}}
     workspace.lock.write_text(yaml.safe_dump(lock))
     workspace.code.write_text(yaml.safe_dump(CODE))
     write_json(workspace.validation_report / "summary.json", SUMMARY)
-    params = load_params(workspace.params)
-    run = open_run(store_address(workspace, load_settings()), "tests", "run", {}, key="key")
-    run.log_params(params)
+    run = open_run(store_address(workspace, Settings()), "tests", "run", {}, key="key")
+    run.log_params(load_params(workspace.params))
     run.log_metrics({"static": {"rmse": 0.75}})
     run.log_results(workspace)
     run.log_json(MD5S, BATCH_MD5S)
     run.set_tags({CODE_COMMIT_TAG: "f" * 40, DEVICE_TAG: "cpu", "beholder.reason": "by hand"})
     lineage = Lineage(data_version(BATCHES), "p", CODE, "1" * 64, "e" * 64, "5e" * 32, "k", None)
     version = candidate.register(workspace, run, lineage)
-    assert register(workspace) == open_registry(workspace).version(1)  # passed its trial
     registry = open_registry(workspace)
+    registry.mark_trial(version, PASSED)
     registry.mark(version, Verdict("promote", ("better: by far",)))
     registry.promote(version, None, reason="the gate passed it")
-    with Archive(workspace) as archive:
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def shared(
+    empty_workspace: Workspace, served_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Workspace:
+    """That workspace, for tests that only look."""
+    return lay_down(empty_workspace, tmp_path_factory.mktemp("traced"), served_bundle)
+
+
+@pytest.fixture
+def archive(shared: Workspace, own_environment: None) -> Iterator[Archive]:
+    with Archive(shared) as archive:
+        yield archive
+
+
+@pytest.fixture
+def own(
+    empty_workspace: Workspace, served_bundle: Path, tmp_path: Path, own_environment: None
+) -> Iterator[Archive]:
+    """Another one, which a test may take apart."""
+    with Archive(lay_down(empty_workspace, tmp_path, served_bundle)) as archive:
         yield archive
 
 
@@ -129,38 +149,41 @@ def test_run_that_is_gone_takes_only_its_own_links_away(archive: Archive):
     assert json.dumps(found.to_json())
 
 
-def test_run_in_the_bin_is_shown_as_such(archive: Archive):
-    archive.store.client.delete_run(archive.version(1).run_id)
-    found = trace_it(archive, "1")
+def test_run_in_the_bin_is_shown_as_such(own: Archive):
+    own.store.client.delete_run(own.version(1).run_id)
+    found = trace_it(own, "1")
     assert not isinstance(found.run, Missing)
     assert found.run.is_deleted
     assert "(in MLflow's bin)" in draw(found)
 
 
-def test_artifacts_that_somebody_took_away_are_missing_links(archive: Archive):
-    assert archive.store.artifact_root is not None
-    write_batches(archive.workspace, BATCHES[:1])
-    shutil.rmtree(archive.store.artifact_root)
-    found = trace_it(archive, "1")
+def test_artifacts_that_somebody_took_away_are_missing_links(own: Archive):
+    assert own.store.artifact_root is not None
+    write_batches(own.workspace, BATCHES[:1])
+    shutil.rmtree(own.store.artifact_root)
+    found = trace_it(own, "1")
     assert isinstance(found.artifacts, Missing)
     assert isinstance(found.data.batches, Missing)
     assert isinstance(found.code.steps, Missing)
     assert not isinstance(found.run, Missing)
     assert draw(found).count("missing:") >= 4
+    items = trace(own, "item:i0")
+    assert isinstance(items, Descent)
+    assert list(items.unknown) == [1]
 
 
-def test_list_of_batches_that_is_another_one_is_not_believed(archive: Archive, tmp_path: Path):
-    assert archive.store.artifact_root is not None
-    (stored,) = archive.store.artifact_root.rglob("inputs/batches.json")
+def test_list_of_batches_that_is_another_one_is_not_believed(own: Archive, tmp_path: Path):
+    assert own.store.artifact_root is not None
+    (stored,) = own.store.artifact_root.rglob("inputs/batches.json")
     write_batches(Workspace(tmp_path / "other"), BATCHES[1:])
     shutil.copyfile(tmp_path / "other/data/batches.json", stored)
-    write_batches(archive.workspace, BATCHES[:1])
-    assert isinstance(trace_it(archive, "1").data.batches, Missing)
+    write_batches(own.workspace, BATCHES[:1])
+    assert isinstance(trace_it(own, "1").data.batches, Missing)
 
 
-def test_batch_leads_to_the_versions_that_learnt_from_it(archive: Archive):
-    write_batches(archive.workspace, BATCHES[:1])
-    found = trace(archive, BATCHES[1].id[:6])
+def test_batch_leads_to_the_versions_that_learnt_from_it(own: Archive):
+    write_batches(own.workspace, BATCHES[:1])
+    found = trace(own, BATCHES[1].id[:6])
     assert isinstance(found, Descent)
     assert [learner.version for learner in found.learners] == [1]
     assert found.learners[0].aliases == ("champion",)
@@ -190,14 +213,6 @@ def test_image_item_and_user_lead_to_the_versions_that_hold_them(
     assert isinstance(nobody, Descent)
     assert nobody.learners == ()
     assert "no version" in "\n".join(line for _, line in draw_descent(nobody))
-
-
-def test_bundle_that_is_gone_is_said_where_nobody_can_tell(archive: Archive):
-    assert archive.store.artifact_root is not None
-    shutil.rmtree(archive.store.artifact_root)
-    found = trace(archive, "item:i0")
-    assert isinstance(found, Descent)
-    assert list(found.unknown) == [1]
 
 
 def test_unknown_id_names_the_nearest(archive: Archive):
