@@ -39,9 +39,11 @@ def read_batches(workspace: Workspace) -> tuple[Batch, ...]:
 
     Raises CorruptFileError if the file is not such a list.
     """
-    path = workspace.batch_list
-    if not path.exists():
-        return ()
+    return read_batch_list(workspace.batch_list) if workspace.batch_list.exists() else ()
+
+
+def read_batch_list(path: Path) -> tuple[Batch, ...]:
+    """Return the batches that a file lists, wherever it lies; raise CorruptFileError if none."""
     content = read_json(path)
     try:
         batches = tuple(Batch(**line) for line in content["batches"])

@@ -15,8 +15,9 @@ from components.promotion.pyfunc import log_bundles
 from components.promotion.registry import Version
 from components.promotion.version import TRIAL_TAG
 from components.settings import load_settings
+from components.training.machine import recall_machine
 from flows.comparing_record import attach_comparison
-from flows.data_versions import read_data_versions
+from flows.data_versions import read_batch_md5s, read_data_versions
 from flows.lineage import Lineage, find_package_lock
 from flows.pipeline import StageRun
 from flows.releases import (
@@ -26,12 +27,13 @@ from flows.releases import (
     fetch_bundles,
     open_registry,
 )
+from flows.run_record import BATCH_MD5S, CODE_COMMIT_TAG, DEVICE_TAG, MACHINE
+from flows.source_code import find_code_commit
 from flows.tracking import TrackedRun, open_run, store_address
 
 EXPERIMENT = "beholder"
 JUDGED_BESIDE_TAG = "beholder.judged_beside"
 TRIAL_REPORT_TAG = "beholder.trial_report"
-DEVICE_TAG = "beholder.device"
 COST_METRICS = "cost"
 
 
@@ -101,6 +103,7 @@ def log_results(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> None
     run.log_history_table(workspace.training_report / "history.csv")
     run.log_json(lineage.to_json(), "lineage.json")
     run.log_results(workspace)
+    _log_origin(workspace, run, lineage)
     attach_comparison(workspace, run)
 
 
@@ -112,6 +115,16 @@ def log_cost(run: TrackedRun, done: StageRun) -> None:
     run.log_metrics({COST_METRICS: {done.stage: {"seconds": done.seconds, **told}}})
     if done.cost is not None:
         run.set_tags({f"{DEVICE_TAG}.{done.stage}": done.cost.device})
+
+
+def _log_origin(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> None:
+    """Log what `beholder reproduce` needs beside the inputs: where data, code and machine were."""
+    run.log_json(read_batch_md5s(workspace), BATCH_MD5S)
+    if (commit := find_code_commit()) is not None:
+        run.set_tags({CODE_COMMIT_TAG: commit})
+    if (machine := recall_machine(workspace, lineage.evaluation)) is not None:
+        run.log_json(machine, MACHINE)
+        run.set_tags({DEVICE_TAG: machine["device"]})
 
 
 def register(workspace: Workspace, run: TrackedRun, lineage: Lineage) -> Version:

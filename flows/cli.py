@@ -9,7 +9,7 @@ import typer
 
 from components.errors import BeholderError
 from flows.cli_review import review
-from flows.cli_workspace import WorkspaceOption
+from flows.cli_workspace import WorkspaceOption, look_into
 from flows.cli_workspace import open_workspace as _open
 
 app = typer.Typer(
@@ -258,6 +258,64 @@ def ledger(
         raise typer.BadParameter(f"{what!r} is neither a version's number nor 'verify'")
     version = None if what is None else int(what)
     show_ledger(_open(workspace), version=version, last=last, as_json=as_json)
+
+
+@app.command(
+    epilog="For example:  beholder trace 814e34d0720b36d1  ·  beholder trace 3 --json  ·  "
+    "beholder trace item:print-0001"
+)
+def trace(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ID",
+            help="A lineage id, version, MLflow run, Bento's tag or digest (or how one begins), "
+            "the line of an answer's header; or a batch, image:SHA256, item:ID, user:ID.",
+            show_default=False,
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, whole.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what an answer rests on, from the data to the endpoint, or who learnt from some data."""
+    from flows.tracing_display import trace_and_show
+
+    trace_and_show(look_into(workspace), " ".join(what), as_json=as_json)
+
+
+@app.command(epilog="For example:  beholder reproduce 3  ·  beholder reproduce champion --keep")
+def reproduce(
+    version: Annotated[
+        str,
+        typer.Argument(
+            metavar="VERSION",
+            help="A version's number, or anything else that 'trace' takes for one.",
+            show_default=False,
+        ),
+    ],
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The scratch workspace, a new folder.  [default: WORKSPACE.reproduce/VERSION]",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the scratch workspace there, to look into it.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Learn a version again from its own data, code and parameters; say whether it is the same.
+
+    Everything is computed anew in a scratch workspace, nothing is taken from
+    a cache. Ends with 0 if both bundles are the same to the bit, else with 1,
+    with what differs first and by how much the RMSE does. The same call goes
+    on after a kill.
+    """
+    from flows.reproducing import reproduce_and_show
+
+    sys.exit(reproduce_and_show(look_into(workspace), version, into=into, keep=keep))
 
 
 @app.command()

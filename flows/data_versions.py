@@ -37,15 +37,28 @@ def read_data_versions(workspace: Workspace) -> tuple[DataVersion, ...]:
     return (*_read_outputs(workspace), *_read_image_batches(workspace))
 
 
-def _read_outputs(workspace: Workspace) -> Iterator[DataVersion]:
-    if not workspace.lock.exists():
-        return
-    found = {
+def read_batch_md5s(workspace: Workspace) -> dict[str, str]:
+    """Return DVC's md5 of every listed batch by its id: with it, a batch is found in any remote."""
+    files = {batch.id: workspace.batches / f"{batch.id}.dvc" for batch in read_batches(workspace)}
+    return {
+        batch: str(_read(file, "outs")[0]["md5"]) for batch, file in files.items() if file.exists()
+    }
+
+
+def read_outputs(lock: Path) -> dict[str, str]:
+    """Return DVC's md5 of everything that steps made, by path, as a dvc.lock has it."""
+    return {
         out["path"]: out["md5"]
-        for stage in _read(workspace.lock, "stages").values()
+        for stage in _read(lock, "stages").values()
         for out in stage.get("outs", [])
         if "md5" in out
     }
+
+
+def _read_outputs(workspace: Workspace) -> Iterator[DataVersion]:
+    if not workspace.lock.exists():
+        return
+    found = read_outputs(workspace.lock)
     for path, name, context in _OUTPUTS:
         if path in found:
             yield DataVersion(name, path, found[path], context)

@@ -21,7 +21,7 @@ PACKAGE_LOCK = "requirements.lock"
 
 # The steps, and the sections of params.yaml, without which the bundles would not be what they
 # are. Evaluation, trial and gate judge a bundle and leave it as it is.
-_LEARNING_STEPS = ("validate", "split", "embed", "train", "refit")
+LEARNING_STEPS = ("validate", "split", "embed", "train", "refit")
 _JUDGING_SECTIONS = {"evaluate", "trial", "gate", "review"}
 
 
@@ -52,7 +52,7 @@ class Lineage:
             {
                 "data_version": self.data_version,
                 "params": self.params,
-                "code": {step: self.code[step] for step in _LEARNING_STEPS},
+                "code": {step: self.code[step] for step in LEARNING_STEPS},
                 "packages": self.packages,
                 "evaluation": self.evaluation,
                 "served": self.served,
@@ -109,7 +109,7 @@ def read_code(workspace: Workspace) -> dict[str, str]:
         code = yaml.safe_load(_existing(workspace.code).read_text())
     except yaml.YAMLError as error:
         raise CorruptFileError(f"{workspace.code} is not valid YAML: {error}") from error
-    missing = [step for step in _LEARNING_STEPS if not isinstance(code, dict) or step not in code]
+    missing = [step for step in LEARNING_STEPS if not isinstance(code, dict) or step not in code]
     if missing:
         raise CorruptFileError(
             f"{workspace.code} has no digest of {missing[0]!r}; 'beholder status' writes it anew"

@@ -26,8 +26,8 @@ from components.review.page import find_evidence, render_page
 from components.review.people import People, find_test_rows, meet_people
 from components.settings import load_settings
 from flows.candidate import JUDGED_BESIDE_TAG, TRIAL_REPORT_TAG
+from flows.provenance import RunRecord, read_run
 from flows.releases import COMPARISON_TAG, JUDGEMENT_TAG, fetch_bundles, open_registry
-from flows.run_record import RunRecord, read_run
 from flows.tracking import flatten, store_address
 
 FOLDER = "review"

@@ -1,116 +1,135 @@
-"""What a version's MLflow run keeps of how it was made, read back: inputs, costs, lineage."""
+"""What a retraining's MLflow run remembers: its facts, and the files that were logged with it."""
 
-import json
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from components.batches import Batch
+from components.errors import CorruptFileError
+from components.files import read_json
 from components.promotion.store import Store
-from components.review.changes import Inputs, read_packages
-from components.review.content import StageCost
-from flows.candidate import COST_METRICS, DEVICE_TAG
-from flows.lineage import PACKAGE_LOCK
-from flows.pipeline import STAGES
-from flows.tracking import TrackedRun, flatten
 
-_INPUTS = "inputs"
-_LINEAGE = "lineage.json"
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+CODE_COMMIT_TAG = "beholder.code_commit"
+DEVICE_TAG = "beholder.device"
+
+# Where the artifacts of a run lie.
+BATCHES = "inputs/batches.json"
+BATCH_MD5S = "inputs/batch_md5s.json"
+PARAMS = "inputs/params.yaml"
+PIPELINE = "inputs/dvc.yaml"
+PIPELINE_LOCK = "inputs/dvc.lock"
+CODE = "inputs/code.yaml"
+PACKAGES = "inputs/requirements.lock"
+MACHINE = "training/machine.json"
+SUMMARY = "validation/summary.json"
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RunRecord:
-    """A run's small files by name, its metrics and tags; `run` is None where it is gone."""
+class RunFacts:
+    """One run as MLflow has it; times are milliseconds since 1970, `datasets` DVC's md5 by name."""
 
-    run: TrackedRun | None = None
-    texts: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    run_id: str
+    name: str
+    status: str
+    is_deleted: bool
+    started: int
+    ended: int | None
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    datasets: Mapping[str, str]
 
-    @property
-    def inputs(self) -> Inputs:
-        """What the version was made of; what is not kept, or cannot be read, is None."""
-        return Inputs(
-            batches=self._read("batches.json", _read_batches),
-            params=self._read("params.yaml", lambda text: flatten(yaml.safe_load(text))),
-            code=self._read("code.yaml", lambda text: flatten(yaml.safe_load(text))),
-            packages=self._read(PACKAGE_LOCK, read_packages),
-            outputs=self._read("dvc.lock", _read_outputs),
-            commit=self.lineage.get("git_commit"),
-        )
 
-    @property
-    def lineage(self) -> Mapping[str, Any]:
-        """lineage.json; empty where it is not kept."""
-        return self._read(_LINEAGE, lambda text: dict(json.loads(text))) or {}
+@dataclass
+class RunFiles:
+    """The artifacts of one run, each fetched once into a folder of the reader's own."""
 
-    @property
-    def costs(self) -> tuple[StageCost, ...]:
-        """What each stage cost, those that were up to date without a number."""
-        return tuple(
-            StageCost(
-                stage,
-                seconds=self._cost(stage, "seconds"),
-                memory_mb=self._cost(stage, "memory_mb"),
-                device=self.tags.get(f"{DEVICE_TAG}.{stage}"),
-                device_memory_mb=self._cost(stage, "device_memory_mb"),
-            )
-            for stage in STAGES
-        )
+    store: Store
+    run_id: str
+    folder: Path
+    _listed: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    def _cost(self, stage: str, name: str) -> float | None:
-        return self.metrics.get(f"{COST_METRICS}/{stage}/{name}")
-
-    def _read(self, name: str, parse: Any) -> Any:
-        if name not in self.texts:
+    def find(self, path: str) -> Path | None:
+        """Return a file of the run on this disk; None if the run has no such artifact."""
+        target = self.folder / path
+        if target.is_file():
+            return target
+        if path not in self._list(path.rpartition("/")[0]):
             return None
+        from mlflow.artifacts import download_artifacts
+
+        # MLflow keeps the path below `dst_path`, or only the file's name, by the kind of store.
+        fetched = self.folder / f".{path.replace('/', '-')}"
+        fetched.mkdir(parents=True, exist_ok=True)
         try:
-            return parse(self.texts[name])
-        except (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
-            # An old run's damaged file must not stand in the way of a new version.
-            log.warning("file of a run cannot be read name=%s why=%.80r", name, error)
+            found = self.store.ask(
+                f"fetch {path} of run {self.run_id}",
+                lambda _: download_artifacts(
+                    run_id=self.run_id,
+                    artifact_path=path,
+                    dst_path=str(fetched),
+                    tracking_uri=self.store.uri,
+                ),
+            )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Path(found).rename(target)
+        except OSError as error:  # a folder of artifacts that somebody took away
+            log.warning("artifact gone run_id=%s path=%s why=%s", self.run_id, path, error)
+            return None
+        return target
+
+    def read_json(self, path: str) -> Any:
+        """Return what a JSON artifact holds; None if the run has none, or one that is broken."""
+        found = self.find(path)
+        try:
+            return None if found is None else read_json(found)
+        except CorruptFileError as error:
+            log.warning("artifact broken run_id=%s why=%s", self.run_id, error)
             return None
 
-
-def read_run(store: Store, run_id: str) -> RunRecord:
-    """Read what a run keeps; an empty record of one that is gone or deleted."""
-    found = store.find("read a run", lambda client: client.get_run(run_id))
-    if found is None or found.info.lifecycle_stage != "active":
-        log.warning("run of a version is gone run_id=%s", run_id)
-        return RunRecord()
-    texts = _read_texts(store, run_id)
-    return RunRecord(TrackedRun(store, found), texts, found.data.metrics, found.data.tags)
-
-
-def _read_texts(store: Store, run_id: str) -> dict[str, str]:
-    """Return the files of the inputs, and the lineage, by their names."""
-
-    def fetch(client: Any) -> dict[str, str]:
-        kept = {artifact.path for artifact in client.list_artifacts(run_id)}
-        with tempfile.TemporaryDirectory(prefix="beholder-") as folder:
-            for path in sorted(kept & {_INPUTS, _LINEAGE}):
-                client.download_artifacts(run_id, path, folder)
-            found = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
-            return {path.name: path.read_text(errors="replace") for path in found}
-
-    return store.ask("read what a run was made of", fetch)
+    def _list(self, folder: str) -> frozenset[str]:
+        if folder not in self._listed:
+            found = self.store.find(
+                f"list the artifacts of run {self.run_id}",
+                lambda client: client.list_artifacts(self.run_id, folder),
+            )
+            self._listed[folder] = frozenset(item.path for item in found or ())
+        return self._listed[folder]
 
 
-def _read_batches(text: str) -> tuple[Batch, ...]:
-    return tuple(Batch(**line) for line in json.loads(text)["batches"])
+def find_run(store: Store, run_id: str) -> RunFacts | None:
+    """Return a run, one in MLflow's bin too; None if there is none of that id."""
+    run = store.find(f"find run {run_id}", lambda client: client.get_run(run_id))
+    return None if run is None else _read(run)
 
 
-def _read_outputs(text: str) -> dict[str, dict[str, str]]:
-    stages = yaml.safe_load(text)["stages"]
-    return {
-        stage: {out["path"]: out["md5"] for out in stages[stage].get("outs", ())}
-        for stage in STAGES
-        if stage in stages
-    }
+@contextmanager
+def open_files(store: Store, run_id: str) -> Iterator[RunFiles]:
+    """Yield a run's artifacts; what was fetched of them is gone after the block."""
+    with tempfile.TemporaryDirectory(prefix="beholder-") as folder:
+        yield RunFiles(store, run_id, Path(folder))
+
+
+def _read(run: "Run") -> RunFacts:
+    info, data = run.info, run.data
+    used = run.inputs.dataset_inputs if run.inputs else ()
+    return RunFacts(
+        run_id=info.run_id,
+        name=info.run_name or "",
+        status=info.status,
+        is_deleted=info.lifecycle_stage == "deleted",
+        started=info.start_time,
+        ended=info.end_time,
+        params=dict(data.params),
+        metrics=dict(data.metrics),
+        tags=dict(data.tags),
+        datasets={item.dataset.name: item.dataset.digest for item in used},
+    )

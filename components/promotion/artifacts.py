@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from components.errors import CorruptFileError
+from components.errors import CorruptFileError, ServiceError
 from components.files import hash_json, write_folder
 from components.models.bundle import MANIFEST, verify_bundle
 from components.promotion.store import Store
@@ -68,6 +68,31 @@ def fetch_artifacts(store: Store, location: str, digest: str, target: Path) -> B
                 shutil.rmtree(beside / ".download")
             _check(_bundles_in(beside), digest, location)
     return bundles
+
+
+def fetch_file(store: Store, location: str, name: str, folder: Path) -> Path | None:
+    """Return one file of the bundles at an artifact location, unverified; None if it is gone.
+
+    `name` is its path from there, `served/items.parquet` for example. It is fetched into `folder`
+    unless it lies on this disk.
+    """
+    if (local := _local_path(location)) is not None:
+        path = local / ARTIFACTS / name
+        return path if path.is_file() else None
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        found = store.ask(
+            f"download {name} of a model",
+            lambda _: download_artifacts(
+                artifact_uri=f"{location}/{ARTIFACTS}/{name}",
+                dst_path=str(folder),
+                tracking_uri=store.uri,
+            ),
+        )
+    except (ServiceError, OSError):
+        return None
+    return Path(found)
 
 
 def _bundles_in(folder: Path) -> Bundles:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from components.promotion.comparison import Comparison
 from components.promotion.gate import TrialFacts, Verdict
-from components.promotion.review import Policy
 from components.review.changes import Changes, Inputs
 from components.review.people import People
 
@@ -43,4 +43,4 @@ class Review:
     costs: tuple[StageCost, ...]
     lineage: Mapping[str, str]
     evidence: str
-    policy: Policy = "required"
+    policy: Literal["auto", "required"] = "required"

@@ -22,6 +22,7 @@ from components.training.inputs import (
     read_vectors,
 )
 from components.training.learnt import Sight
+from components.training.machine import note_machine
 from components.training.pictures import Pictures, read_image_bytes, read_image_files
 from components.training.recipe import Recipe
 from components.training.step import checkpoint_folder, make_bundle
@@ -46,15 +47,16 @@ def refit(workspace: Workspace, params: Params, settings: Settings) -> None:
     log.info("refit started family=%s rows=%d epochs=%d", params.train.family, rows, epochs)
     folder = checkpoint_folder(workspace, f"refit {epochs}", inputs, params, device)
     pictures = Pictures.of(workspace, settings)
-    recipe = Recipe.of(params, catalogue, device, folder, workspace.live_history, pictures)
     with limit_threads(rows, settings, params.options):
+        recipe = Recipe.of(params, catalogue, device, folder, workspace.live_history, pictures)
         learnt = recipe.learn("served", book, epochs)
-    facts = {"epochs": epochs, "rows": rows}
-    bundle = make_bundle(
-        params, params.train.family, learnt.weights, learnt.catalogue, book, inputs, facts
-    )
-    with write_folder(workspace.served_bundle) as target:
-        digest = _write_served(target, workspace, params, bundle, learnt.sight, vectors)
+        facts = {"epochs": epochs, "rows": rows}
+        bundle = make_bundle(
+            params, params.train.family, learnt.weights, learnt.catalogue, book, inputs, facts
+        )
+        with write_folder(workspace.served_bundle) as target:
+            digest = _write_served(target, workspace, params, bundle, learnt.sight, vectors)
+    note_machine(workspace, digest, device, settings)
     report = {"family": bundle.family, "rows": rows, "epochs": epochs, "digest": digest}
     write_json(workspace.refit_report, report)
     shutil.rmtree(folder, ignore_errors=True)

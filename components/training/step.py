@@ -23,6 +23,7 @@ from components.training.inputs import (
     read_vectors,
 )
 from components.training.live_history import Epoch
+from components.training.machine import note_machine
 from components.training.pictures import Pictures
 from components.training.recipe import Recipe
 from components.training.threads import limit_threads
@@ -46,10 +47,11 @@ def train(workspace: Workspace, params: Params, settings: Settings) -> None:
     )
     folder = checkpoint_folder(workspace, "train", inputs, params, device)
     pictures = Pictures.of(workspace, settings)
-    recipe = Recipe.of(params, catalogue, device, folder, workspace.live_history, pictures)
     with limit_threads(len(ratings), settings, params.options):
+        recipe = Recipe.of(params, catalogue, device, folder, workspace.live_history, pictures)
         best, history = recipe.search(ratings)
         learnt = recipe.learn("evaluation", book, best.epoch)
+        _write_ladder(workspace, params, catalogue, book, inputs)
     facts = {"epochs": best.epoch, "rows": len(ratings)}
     with write_folder(workspace.evaluation_bundle) as target:
         save_bundle(
@@ -58,8 +60,8 @@ def train(workspace: Workspace, params: Params, settings: Settings) -> None:
             ),
             target,
         )
-        seal_bundle(target)
-    _write_ladder(workspace, params, catalogue, book, inputs)
+        digest = seal_bundle(target)
+    note_machine(workspace, digest, device, settings)
     _write_reports(workspace, params, best, history, ratings)
     shutil.rmtree(folder, ignore_errors=True)
     log.info("training ended epochs=%d valid_rmse=%.4f", best.epoch, best.rmse)

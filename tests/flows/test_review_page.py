@@ -26,9 +26,9 @@ from components.settings import load_settings
 from flows import candidate
 from flows.lineage import read_lineage
 from flows.pipeline import STAGES, StageRun
+from flows.provenance import read_run
 from flows.releases import COMPARISON_TAG, open_registry
 from flows.review_page import PAGE_TAG, make_review_page, page_path
-from flows.run_record import read_run
 from flows.tracking import TrackedRun
 from tests.flows.conftest import PASSED, copy_workspace
 from tests.flows.test_candidate import TRIAL

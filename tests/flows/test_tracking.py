@@ -13,6 +13,7 @@ from components.promotion.store import Store
 from components.settings import Settings
 from flows.data_versions import DataVersion
 from flows.history import Point
+from flows.run_record import find_run, open_files
 from flows.tracking import TrackedRun, flatten, list_results, open_run, store_address
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +76,17 @@ def test_whole_retraining_is_found_in_mlflow(any_uri: str, tmp_path: Path):
         "inputs",
         "lineage.json",
     }
+    with open_files(run.store, run.run_id) as files:
+        assert files.read_json("lineage.json") == {"a": 1}
+        params_file = files.find("inputs/params.yaml")
+        assert params_file is not None
+        assert params_file.read_bytes() == (ROOT / "params.yaml").read_bytes()
+        assert files.find("inputs/code.yaml") is None
+        assert files.find("nowhere/code.yaml") is None
+    facts = find_run(run.store, run.run_id)
+    assert facts is not None
+    assert (facts.datasets, facts.is_deleted) == ({IMAGES.name: IMAGES.md5}, False)
+    assert find_run(run.store, "0" * 32) is None
 
 
 # Going on with a run
