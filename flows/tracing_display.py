@@ -172,9 +172,10 @@ def _draw_deployments(found: Trace) -> Iterator[Line]:
 
 def draw_descent(found: Descent) -> Iterator[Line]:
     """Yield (label, line) of data and the versions that learnt from it."""
-    yield "", f"[bold]{found.kind} {escape(found.id)}[/]"
-    if found.batch is not None:
-        yield "", f"[dim]{_describe_batch(found.batch)}[/]"
+    if found.batch is None:
+        yield "", f"[bold]{found.kind} {escape(found.id)}[/]"
+    else:
+        yield "", f"[bold]{_describe_batch(found.batch)}[/]"
         if not found.batch.is_listed:
             yield "", "[yellow]withdrawn: the next retraining learns without it[/]"
     yield "", ""

@@ -103,6 +103,9 @@ def test_every_version_can_be_traced_to_its_data(trained: Place) -> None:
     lineage = first.tags["beholder.lineage_id"]
     assert len(lineage) == 16
     assert first.tags["beholder.served"] == read_digest(trained.workspace.served_bundle)
+    shown = trained.run("trace", lineage[:8]).stdout
+    assert f"version 1, lineage {lineage}  champion" in shown
+    assert "missing" not in shown
 
 
 def test_champion_answers_through_mlflow(trained: Place) -> None:
