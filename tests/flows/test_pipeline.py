@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from components.costs import StepCost
 from components.errors import WorkspaceError
 from components.paths import Workspace
 from flows.pipeline import STAGES, StepFailedError, find_stale, push_outputs, run_stage
@@ -92,3 +93,19 @@ def test_object_that_does_not_arrive_is_told_though_dvc_is_content(pipeline: Wor
         (pipeline.root / f"{stage}.txt").unlink()
     with pytest.raises(WorkspaceError, match=r"6 outputs are not in the DVC remote"):
         push_outputs(pipeline)
+
+
+def test_stage_that_ran_tells_its_cost_and_the_next_one_does_not_inherit_it(
+    pipeline: Workspace, set_command: SetCommand
+):
+    told = '{"memory_mb": 512.5, "device": "cpu", "device_memory_mb": null}'
+    place = ".beholder/run/costs"
+    (pipeline.root / "cost.json").write_text(told)
+    tell = f"mkdir -p {place} && cp cost.json {place}/train.json && touch train.txt"
+    set_command(pipeline, "train", tell)
+    assert run_stage(pipeline, "train", ignore).cost == StepCost(512.5, "cpu")
+    assert run_stage(pipeline, "train", ignore).cost is None  # up to date
+    set_command(pipeline, "train", "echo quiet > train.txt")
+    done = run_stage(pipeline, "train", ignore)
+    assert done.ran
+    assert done.cost is None
