@@ -18,7 +18,7 @@ from components.paths import Workspace
 from components.promotion.comparison import Comparison
 from components.promotion.gate import TrialFacts, Verdict
 from components.promotion.registry import Version
-from components.promotion.review import Policy
+from components.promotion.review import Policy, name_evidence
 from components.promotion.store import Store
 from components.review.changes import Changes, Inputs, find_changes
 from components.review.content import Review
@@ -28,6 +28,7 @@ from components.settings import load_settings
 from flows.candidate import JUDGED_BESIDE_TAG, TRIAL_REPORT_TAG
 from flows.provenance import RunRecord, read_run
 from flows.releases import COMPARISON_TAG, JUDGEMENT_TAG, fetch_bundles, open_registry
+from flows.reviewing import read_evidence
 from flows.tracking import flatten, store_address
 
 FOLDER = "review"
@@ -152,6 +153,7 @@ def _gather(workspace: Workspace, version: Version, found: _Evidence, record: Ru
         lineage=_describe_lineage(version, record),
         evidence=found.digest,
         policy=found.policy,
+        seen=name_evidence(**read_evidence(version)),
     )
 
 

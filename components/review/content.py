@@ -28,7 +28,8 @@ class Review:
     `rival` is the version that it was judged beside: None where there was no champion, and where
     that version is registered no more. `trial` and `changes` are None where nobody kept them.
     `lineage` holds ids and digests by name, in the order of the page. `evidence` is the hash of
-    what was judged, by which a page that is still right is known. `policy` says who decides.
+    what was judged, by which a page that is still right is known. `policy` says who decides, and
+    `seen` names the numbers that an approval rests on.
     """
 
     model: str
@@ -44,3 +45,4 @@ class Review:
     lineage: Mapping[str, str]
     evidence: str
     policy: Literal["auto", "required"] = "required"
+    seen: str = ""

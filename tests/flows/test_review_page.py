@@ -29,6 +29,7 @@ from flows.pipeline import STAGES, StageRun
 from flows.provenance import read_run
 from flows.releases import COMPARISON_TAG, open_registry
 from flows.review_page import PAGE_TAG, make_review_page, page_path
+from flows.reviewing import look
 from flows.tracking import TrackedRun
 from tests.flows.conftest import PASSED, copy_workspace
 from tests.flows.test_candidate import TRIAL
@@ -86,6 +87,11 @@ class Shop:
     def set_gate(self, **changes: Any) -> None:
         content = yaml.safe_load(self.workspace.params.read_text())
         content["gate"].update(changes)
+        self.workspace.params.write_text(yaml.safe_dump(content))
+
+    def set_policy(self, policy: str) -> None:
+        content = yaml.safe_load(self.workspace.params.read_text())
+        content["review"]["policy"] = policy
         self.workspace.params.write_text(yaml.safe_dump(content))
 
     def _ingest(self, ratings: int) -> None:
@@ -210,6 +216,15 @@ def test_page_tells_what_changed_since_the_champion(shop: Shop, better: Version)
         assert expected in changes
     for expected in ("12.5 s", "640 MB", "was up to date", "d" * 32, better.run_id):
         assert expected in html
+
+
+def test_approval_on_the_page_names_the_numbers_as_the_review_does(shop: Shop, better: Version):
+    shop.set_policy("required")
+    try:
+        html = make(shop, better)
+    finally:
+        shop.set_policy("auto")
+    assert f"--seen {look(shop.workspace).stand(better).evidence}</span>" in html
 
 
 def test_page_that_stands_is_left_alone_and_one_that_is_lost_is_the_same_again(

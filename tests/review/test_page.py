@@ -203,6 +203,10 @@ def test_where_the_gate_decides_no_approval_is_offered():
     assert "beholder review approve 4" in render(review(policy="required"))
 
 
+def test_approval_names_the_numbers_that_the_page_shows():
+    assert "review approve 4 <span>--seen 5ee0</span> <span>--reason" in render(review(seen="5ee0"))
+
+
 BATCH = Batch("b" * 16, "b" * 64, 3, 4, 500)
 CHANGES = Changes(
     data=DataChange((BATCH,), (), False, Totals(1, 100, 9, 8), Totals(2, 600, 12, 12)),
