@@ -13,6 +13,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.asked import Asked, begin
+
 _SENTENCES: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "the request is not understood",
     HTTPStatus.NOT_FOUND: "there is nothing at this address; /docs.json lists what there is",
@@ -62,15 +64,16 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        named = _Named(send, begin(scope["headers"]))
         try:
             body = await self._read(scope, receive)
         except RefusedError as refused:
             log.info("request refused path=%s status=%s", scope["path"], int(refused.status))
-            await _answer(send, refused.status, refused.sentence, [(b"connection", b"close")])
+            await _answer(named, refused.status, refused.sentence, [(b"connection", b"close")])
         except GoneError:
             return
         else:
-            await self.app(scope, _replay(body, receive), _ErrorShaper(send))
+            await self.app(scope, _replay(body, receive), _ErrorShaper(named))
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
@@ -87,6 +90,19 @@ class Door:
                 HTTPStatus.REQUEST_TIMEOUT,
                 f"the body was not whole after {self.limits.seconds:g} seconds",
             ) from None
+
+
+class _Named:
+    """Tells on every answer its request, and the model and lineage that it came from."""
+
+    def __init__(self, send: Send, asked: Asked) -> None:
+        self._send = send
+        self._asked = asked
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *self._asked.headers()]}
+        await self._send(message)
 
 
 class _ErrorShaper:

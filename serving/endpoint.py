@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from serving.documents import Operation, write_document
 from serving.door import Door
+from serving.fastpath import FastPath
 from serving.inputs import FORM, JSON, FormInput
 from serving.schemas import ModelAnswer
 
@@ -25,11 +26,16 @@ class Document(dict[str, Any]):
 
 
 class Endpoint(Service[T]):
-    """A service whose door is outermost: BentoML's own middleware stands inside its limits."""
+    """A service whose door is outermost: BentoML's own middleware stands inside its limits.
+
+    What the inner class names as `quick()` is answered before BentoML's layers, from the release
+    that its `release_now()` returns.
+    """
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application that a worker runs."""
-        return Door(super().to_asgi(is_main=is_main))
+        app = super().to_asgi(is_main=is_main)
+        return Door(FastPath(app, self.inner.quick(), self.inner.release_now))
 
     @property
     def openapi_spec(self) -> Document:

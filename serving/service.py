@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from components.errors import BeholderError, ImageError
 from components.settings import Settings, load_settings
+from serving.asked import answered_from
 from serving.endpoint import Endpoint
 from serving.inputs import form_input, json_input
 from serving.lifeline import follow
@@ -39,6 +40,7 @@ from serving.schemas import (
 if TYPE_CHECKING:
     from components.models.catalogue import Floats
     from serving.current import Current
+    from serving.fastpath import Quick
     from serving.release import Release
 
 # A thread more would only contend with the other workers for the same cores.
@@ -55,6 +57,7 @@ async def show_model(request: Request) -> Response:
     current: Current | None = request.app.state.current
     if current is None:
         return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+    answered_from(current.release)
     answer = answers.describe(current.release)
     return Response(answer.model_dump_json(), media_type="application/json")
 
@@ -87,6 +90,26 @@ class Beholder:
         pages.state.current = self._current
         self._looking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="looking")
         _settle_memory()
+
+    @staticmethod
+    def quick() -> "dict[str, Quick]":
+        """Return what is answered before BentoML's layers, by its address."""
+        from serving import answers
+        from serving.fastpath import Quick
+
+        return {
+            "/recommend": Quick(RecommendRequest, answers.recommend),
+            "/similar": Quick(SimilarRequest, answers.similar),
+            "/predict_rating": Quick(PredictRequest, answers.predict_rating),
+        }
+
+    @staticmethod
+    def release_now() -> "Release":
+        """Return the release to answer from; raise Refusal while there is none."""
+        current: Current | None = getattr(pages.state, "current", None)
+        if current is None:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready")
+        return current.release
 
     def __is_ready__(self) -> bool:
         """Whether the release has passed its self-check; BentoML's /readyz asks."""
@@ -141,9 +164,9 @@ class Beholder:
         return answers.predict_rating_by_image(release, embedding_E, request.user_ids)
 
     def _ready(self) -> "Release":
-        if self._current is None:
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready")
-        return self._current.release
+        release = self.release_now()
+        answered_from(release)
+        return release
 
     async def _look(self, release: "Release", content: bytes) -> "Floats":
         """Decode and encode an upload beside the event loop, one after the other."""

@@ -26,6 +26,7 @@ class Catalogue:
     items: pd.DataFrame
     embeddings_IE: Floats
     has_image_I: Bools
+    _ids: list[str] = field(init=False, repr=False)
     _index: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -35,10 +36,11 @@ class Catalogue:
                 f"{len(ids)} items, {len(self.embeddings_IE)} embeddings and "
                 f"{len(self.has_image_I)} flags: they must be one a row"
             )
+        object.__setattr__(self, "_ids", ids)
         object.__setattr__(self, "_index", {item: row for row, item in enumerate(ids)})
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self._ids)
 
     def find(self, item_ids: Sequence[str]) -> Ints:
         """Return the dense index of each id, UNKNOWN where there is none."""
@@ -46,7 +48,7 @@ class Catalogue:
 
     def ids(self, item_indices: Ints) -> list[str]:
         """Return the ids of dense indices."""
-        return self.items["item_id"].iloc[item_indices].tolist()
+        return [self._ids[index] for index in item_indices.tolist()]
 
 
 @dataclass(frozen=True)

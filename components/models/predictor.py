@@ -10,6 +10,7 @@ from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
 from components.models.categories import Categories
 from components.models.protocol import Asker, Side, rate_pairs
+from components.models.top import find_top
 from components.models.trending import order_by_trend, trend
 
 
@@ -186,11 +187,7 @@ class Predictor:
         scores_I[exclude] = -np.inf
         if allowed_I is not None:
             scores_I[~allowed_I] = -np.inf
-        k = min(k, int(np.isfinite(scores_I).sum()))
-        if k == 0:
-            return []
-        best = np.argpartition(-scores_I, k - 1)[:k]
-        best = best[np.lexsort((best, -scores_I[best]))]
+        best = find_top(scores_I, k)
         return self._list(best, self._clip(scores_I[best]) if clip else scores_I[best])
 
     def _list(self, items: Ints, shown: Floats) -> list[Ranked]:

@@ -58,6 +58,27 @@ def test_model_says_version_lineage_and_counts(client: httpx.Client, lineage: di
     assert model["lineage"] == lineage
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/recommend", {"k": 1}), ("/similar", {"item_id": "i1"}), ("/recommend", {"k": 0})],
+)
+def test_every_answer_names_its_request_and_its_release(
+    client: httpx.Client, lineage: dict[str, str], path: str, body: dict[str, Any]
+):
+    headers = client.post(path, json=body, headers={"x-request-id": "order-7"}).headers
+    assert headers["x-request-id"] == "order-7"
+    if body.get("k") != 0:
+        assert headers["x-model-version"] == lineage["version"]
+        assert headers["x-lineage-id"] == lineage["lineage_id"]
+
+
+def test_picture_and_page_name_them_too(client: httpx.Client, lineage: dict[str, str], draw: Any):
+    picture = client.post("/recommend_by_image", files={"image": draw(1)})
+    for answer in (picture, client.get("/model")):
+        assert answer.headers["x-lineage-id"] == lineage["lineage_id"]
+        assert len(answer.headers["x-request-id"]) == 32
+
+
 def test_recommend_answers_known_cold_and_described_users(client: httpx.Client):
     known = client.post("/recommend", json={"user_id": "u1", "k": 3}).json()
     cold = client.post("/recommend", json={"user_id": "nobody", "k": 3}).json()

@@ -1,0 +1,59 @@
+"""What one request is known by while it is answered: its id, and the release that answers it."""
+
+import os
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from serving.release import Release
+
+REQUEST_ID = b"x-request-id"
+MODEL_VERSION = b"x-model-version"
+LINEAGE_ID = b"x-lineage-id"
+
+# A caller's own id goes into headers, logs and the feedback log as it came.
+_FIT = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+
+
+@dataclass
+class Asked:
+    """One request; `release` is the one that it was answered from, None before or without."""
+
+    request_id: str
+    release: "Release | None" = None
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return what every answer says of itself."""
+        told = [(REQUEST_ID, self.request_id.encode())]
+        if self.release is not None:
+            manifest = self.release.manifest
+            told.append((MODEL_VERSION, manifest.version.encode()))
+            told.append((LINEAGE_ID, manifest.lineage_id.encode()))
+        return told
+
+
+_now: ContextVar[Asked | None] = ContextVar("asked", default=None)
+
+
+def begin(headers: list[tuple[bytes, bytes]]) -> Asked:
+    """Begin a request in this task; its id is the caller's, if that is fit to be repeated."""
+    given = next((value for name, value in headers if name == REQUEST_ID), b"")
+    request_id = given.decode() if _FIT.fullmatch(given) else os.urandom(16).hex()
+    asked = Asked(request_id)
+    _now.set(asked)
+    return asked
+
+
+def answered_from(release: "Release") -> None:
+    """Note which release answers the request of this task."""
+    asked = _now.get()
+    if asked is not None:
+        asked.release = release
+
+
+def request_id() -> str | None:
+    """Return the id of the request of this task; None outside of one."""
+    asked = _now.get()
+    return None if asked is None else asked.request_id
