@@ -111,6 +111,14 @@ def begin(folder: Path, bento: Path, workers: int) -> None:
     write_pointer(folder, Pointer(attempt, workers, find_place(bento)))
 
 
+def await_workers(folder: Path) -> None:
+    """Wait until every worker of an endpoint that was started answers from its first order."""
+    pointer = read_pointer(folder)
+    if pointer is not None:
+        content = pointer.current.content
+        _await(LiveEndpoint(folder, pointer), lambda report: report.active == content)
+
+
 def find_place(bento: Path) -> Place:
     """Return where a Bento stands and what it holds."""
     return Place(str(bento.resolve()), read_release(bento).content)

@@ -18,6 +18,7 @@ from components.promotion.registry import Version
 from components.settings import load_settings
 from flows.deploying import (
     BACKGROUND,
+    await_workers,
     begin,
     can_follow,
     endpoint_folder,
@@ -138,7 +139,9 @@ def _settle(
         if restart == "never":
             raise _explain_code(champion)
     begin(folder, bento, settings.endpoint_workers)
-    return services.ensure(service, port=port, restart=True)
+    url = services.ensure(service, port=port, restart=True)
+    await_workers(folder)  # the first of them makes it answer
+    return url
 
 
 def _swap_foreground(workspace: Workspace, champion: Version, bento: Path) -> None:
