@@ -216,6 +216,8 @@ def draw_facts(version: Version, standing: Standing) -> Iterator[str]:
     data = version.tags.get("beholder.data_version", "unknown")[:12]
     yield f"[bold]lineage[/]   {escape(lineage)}, data {escape(data)}"
     yield f"[bold]run[/]       {escape(version.run_id)} (decision/, evaluation/report.html)"
+    if standing.verdict is not None:
+        yield f"[bold]page[/]      beholder review show {standing.number} --open"
     if standing.evidence:
         yield f"[bold]numbers[/]   {standing.evidence}"
 

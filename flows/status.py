@@ -86,7 +86,10 @@ def _print_ledger(console: Console, registry: Registry) -> None:
         console.print(f"          {says}; {mend}[/]", soft_wrap=True)
     elif position.last_move is not None:
         move = position.last_move
-        says = f"since {move.time[:19].replace('T', ' ')} UTC by {move.actor}: {move.reason}"
+        # The gate's reasons, which follow, are numbers that the table above shows.
+        why, _, more = move.reason.partition("; ")
+        says = f"since {move.time[:19].replace('T', ' ')} UTC by {move.actor}: {why}"
+        says += f" ('beholder ledger {move.version}' says it all)" if more else ""
         console.print(f"          [dim]{escape(says)}[/]", soft_wrap=True)
     flaws = registry.ledger.verify()
     if flaws:
