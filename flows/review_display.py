@@ -226,7 +226,7 @@ def draw_past(told: list[Entry]) -> Iterator[str]:
     """Yield what was decided about the version and what became of it, the oldest first."""
     for entry in told:
         if entry.kind in ("decision", "moved", "rollback", "refused"):
-            what = entry.evidence.get("decision", entry.kind)
+            what = entry.evidence["decision"] if entry.kind == "decision" else entry.kind
             when = entry.time[:19].replace("T", " ")
             says = f"{when} UTC  {what} by {entry.actor}: {entry.reason}"
             yield f"[bold]ledger[/]    {escape(says)}"

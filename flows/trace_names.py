@@ -56,6 +56,8 @@ class Name:
 def read_question(given: str) -> Question:
     """Return what a text asks for: an id, `kind:id`, a header's line, or an answer's JSON."""
     text = given.strip().strip("'\"").strip()
+    if text.startswith("HTTP/"):  # with its headers, as curl -i prints it
+        text = re.split(r"\r?\n\r?\n", text, maxsplit=1)[-1]
     if text.startswith("{"):
         return _read_answer(text)
     if match := _MODEL.fullmatch(text) or _NUMBER.fullmatch(text):

@@ -158,7 +158,10 @@ def _find_obstacle_to_approval(
         case "failed":
             return f"it failed its trial, which nobody can approve; {_NEXT_TRY}"
         case "turned down":
-            return f"the gate rejected it, which nobody can approve; {_NEXT_TRY}"
+            return (
+                "the gate rejected it, which nobody can approve; mend what its reasons name (data, "
+                "parameters), then run 'beholder retrain'"
+            )
         case _:
             pass
     if verdict == "inconclusive" and policy == "auto":

@@ -113,3 +113,8 @@ def test_no_text_is_more_than_an_expected_failure(text: str):
         question = read_question(text)
         choose_name(question, NAMES)
         assert explain_unknown(question, NAMES).args
+
+
+def test_whole_http_answer_is_read_by_its_body():
+    answer = 'HTTP/1.1 200 OK\r\nx-request-id: a\r\n\r\n{"model": {"lineage_id": "abcd1234"}}'
+    assert read_question(answer) == Question("abcd1234", "lineage")
