@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from components.errors import BeholderError
+from flows.cli_feedback import feedback
 from flows.cli_review import review
 from flows.cli_workspace import WorkspaceOption, look_into
 from flows.cli_workspace import open_workspace as _open
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 
 app.add_typer(review, name="review")
+app.add_typer(feedback, name="feedback")
 
 
 @app.command()

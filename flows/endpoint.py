@@ -10,6 +10,7 @@ import httpx
 import typer
 
 from components.errors import ConflictError
+from components.feedback.address import find_address
 from components.locking import hold_lock
 from components.packaging.release import read_release
 from components.packaging.server import serve_command, serve_environment
@@ -59,7 +60,8 @@ def serve_champion(
     _record(workspace, champion, bento, f"http://{host}:{port}")
     typer.echo(f"version {champion.number} at http://{host}:{port}, its API at /; Ctrl-C ends it")
     command = serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
-    environment = build_environment(workspace, **serve_environment(bento, folder=folder))
+    served = serve_environment(bento, folder=folder, feedback=find_address(workspace, settings))
+    environment = build_environment(workspace, **served)
     os.execvpe(command[0], command, {**os.environ, **environment})  # noqa: S606 - no shell
 
 
@@ -129,7 +131,7 @@ def _settle(
     """Swap the champion into the endpoint in the background, or start that with it."""
     settings = load_settings()
     folder = endpoint_folder(workspace, BACKGROUND)
-    service = endpoint(bento, settings, folder)
+    service = endpoint(bento, settings, folder, find_address(workspace, settings))
     live = next((one for one in find_live(workspace) if one.is_background), None)
     if live is not None and restart != "always" and services.runs(service, port=port):
         if can_follow(live, bento):

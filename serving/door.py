@@ -13,6 +13,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.refusal import Refusal, listen
+
 _SENTENCES: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "the request is not understood",
     HTTPStatus.NOT_FOUND: "there is nothing at this address; /docs.json lists what there is",
@@ -70,7 +72,7 @@ class Door:
         except GoneError:
             return
         else:
-            await self.app(scope, _replay(body, receive), _ErrorShaper(send))
+            await self.app(scope, _replay(body, receive), _ErrorShaper(send, listen()))
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
@@ -92,8 +94,9 @@ class Door:
 class _ErrorShaper:
     """Passes answers through; holds an error back until it is whole, and sends one sentence."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, said: list[Refusal]) -> None:
         self._send = send
+        self._said = said
         self._start: Message | None = None
         self._body = b""
 
@@ -114,7 +117,9 @@ class _ErrorShaper:
                 for name, value in self._start["headers"]
                 if name.lower() not in (b"content-length", b"content-type")
             ]
-            await _answer(self._send, status, sentence_for(status, self._body), kept)
+            said = [str(one) for one in self._said if one.error_code == status]
+            sentence = said[-1] if said else sentence_for(status, self._body)
+            await _answer(self._send, status, sentence, kept)
             self._start = None
 
 

@@ -24,6 +24,8 @@ from serving.inputs import form_input, json_input
 from serving.lifeline import follow
 from serving.refusal import ExpectedFilter, Refusal
 from serving.schemas import (
+    FeedbackAnswer,
+    FeedbackRequest,
     PredictAnswer,
     PredictByImageAnswer,
     PredictByImageRequest,
@@ -37,6 +39,7 @@ from serving.schemas import (
 )
 
 if TYPE_CHECKING:
+    from components.feedback.log import FeedbackLog
     from components.models.catalogue import Floats
     from serving.current import Current
     from serving.release import Release
@@ -84,6 +87,7 @@ class Beholder:
             follow(settings.lifeline)
         logging.getLogger("bentoml._internal.server.http_app").addFilter(ExpectedFilter())
         self._current = _open(settings)
+        self._feedback = _open_feedback(settings)
         pages.state.current = self._current
         self._looking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="looking")
         _settle_memory()
@@ -95,9 +99,18 @@ class Beholder:
     @bentoml.api(route="/recommend", input_spec=json_input(RecommendRequest))
     async def recommend(self, request: RecommendRequest, /) -> RecommendAnswer:
         """The best items for a user, known or described by ratings; those rated are left out."""
-        from serving import answers
+        from serving import answers, feedback
 
-        return answers.recommend(self._ready(), request)
+        release = self._ready()
+        remembered = feedback.recall(release, self._feedback, request.user_id)
+        return answers.recommend(release, request, remembered)
+
+    @bentoml.api(route="/feedback", input_spec=json_input(FeedbackRequest))
+    async def feedback(self, request: FeedbackRequest, /) -> FeedbackAnswer:
+        """What users did: ratings, views, clicks; acknowledged when it is stored for good."""
+        from serving import feedback
+
+        return await feedback.take(self._ready(), self._feedback, request)
 
     @bentoml.api(route="/recommend_by_image", input_spec=form_input(RecommendByImageRequest))
     async def recommend_by_image(
@@ -140,9 +153,17 @@ class Beholder:
         embedding_E = await self._look(release, request.image)
         return answers.predict_rating_by_image(release, embedding_E, request.user_ids)
 
+    @bentoml.on_shutdown
+    def close_feedback(self) -> None:
+        """Store what still waits."""
+        if self._feedback is not None:
+            self._feedback.close()
+
     def _ready(self) -> "Release":
         if self._current is None:
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready")
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, "the server is not ready to answer; try again"
+            )
         return self._current.release
 
     async def _look(self, release: "Release", content: bytes) -> "Floats":
@@ -159,6 +180,12 @@ def _settle_memory() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+
+
+def _open_feedback(settings: Settings) -> "FeedbackLog | None":
+    from serving.feedback import open_log
+
+    return open_log(settings.feedback_url)
 
 
 def _open(settings: Settings) -> "Current | None":
