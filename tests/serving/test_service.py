@@ -23,8 +23,10 @@ JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def url(bento: Path) -> Iterator[str]:
-    with boot(bento, ready_seconds=120) as running:
+def url(bento: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    feedback = tmp_path_factory.mktemp("told") / "feedback.db"
+    settings = {"BEHOLDER_FEEDBACK_URL": f"sqlite:///{feedback}"}
+    with boot(bento, ready_seconds=120, settings=settings) as running:
         yield running.url
 
 
@@ -72,6 +74,19 @@ def test_recommend_answers_known_cold_and_described_users(client: httpx.Client):
     assert len(known["items"]) == 3
     assert described["unknown_items"] == ["gone"]
     assert set(known["items"][0]) == {"item_id", "title", "category", "rating"}
+
+
+def test_feedback_is_acknowledged_once_stored_and_changes_the_next_list(client: httpx.Client):
+    event = {"event_id": "e1", "user_id": "teller", "item_id": "i10", "kind": "rating", "value": 5}
+    told = client.post("/feedback", json={"events": [event]}).json()
+    again = client.post("/feedback", json={"events": [event]}).json()
+    assert [(answer["stored"], answer["repeated"]) for answer in (told, again)] == [(1, 0), (0, 1)]
+    assert told["unknown_users"] == ["teller"]
+    answer = client.post("/recommend", json={"user_id": "teller", "k": 20}).json()
+    assert (answer["path"], answer["remembered"]) == ("history", 1)
+    assert "i10" not in [item["item_id"] for item in answer["items"]]
+    other = client.post("/feedback", json={"events": [event | {"value": 4}]})
+    assert "stored already with other content" in error_of(other, 409)
 
 
 def test_similar_and_predictions_answer(client: httpx.Client):
