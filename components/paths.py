@@ -168,6 +168,11 @@ class Workspace:
         return self.state / "bentos"
 
     @property
+    def keys(self) -> Path:
+        """The endpoint's API keys, by their hashes."""
+        return self.state / "keys.json"
+
+    @property
     def feedback(self) -> Path:
         """What users did, as the endpoint was told: a SQLite file that nothing else can replace."""
         return self.state / "feedback.db"

@@ -10,7 +10,6 @@ import httpx
 import typer
 
 from components.errors import ConflictError
-from components.feedback.address import find_address
 from components.locking import hold_lock
 from components.packaging.release import read_release
 from components.packaging.server import serve_command, serve_environment
@@ -25,6 +24,7 @@ from flows.deploying import (
     find_live,
     swap,
 )
+from flows.endpoint_settings import build_settings, describe_keys
 from flows.environment import build_environment
 from flows.releases import fetch_bento, open_registry, require_champion
 from flows.servers import endpoint
@@ -49,19 +49,23 @@ def serve_champion(
         how: Restart = "always" if restart else "never"
         champion, url = deploy(workspace, host=host, port=port, restart=how)
         typer.echo(f"version {champion.number} answers at {url}; 'beholder down' ends it")
+        typer.echo(describe_keys(workspace, load_settings(), host or load_settings().host))
         return
     champion = require_champion(workspace)
     bento = fetch_bento(workspace, champion)
     settings = load_settings()
     host = host or settings.host
+    told = build_settings(workspace, settings, host)
     port = choose_port(host, port, settings.endpoint_port)
     folder = endpoint_folder(workspace, str(os.getpid()))  # the server takes this process's place
     begin(folder, bento, settings.endpoint_workers)
     _record(workspace, champion, bento, f"http://{host}:{port}")
     typer.echo(f"version {champion.number} at http://{host}:{port}, its API at /; Ctrl-C ends it")
     command = serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
-    served = serve_environment(bento, folder=folder, feedback=find_address(workspace, settings))
-    environment = build_environment(workspace, **served)
+    typer.echo(describe_keys(workspace, settings, host))
+    environment = build_environment(
+        workspace, **serve_environment(bento, folder=folder, settings=told)
+    )
     os.execvpe(command[0], command, {**os.environ, **environment})  # noqa: S606 - no shell
 
 
@@ -131,7 +135,7 @@ def _settle(
     """Swap the champion into the endpoint in the background, or start that with it."""
     settings = load_settings()
     folder = endpoint_folder(workspace, BACKGROUND)
-    service = endpoint(bento, settings, folder, find_address(workspace, settings))
+    service = endpoint(bento, settings, folder, build_settings(workspace, settings, services.host))
     live = next((one for one in find_live(workspace) if one.is_background), None)
     if live is not None and restart != "always" and services.runs(service, port=port):
         if can_follow(live, bento):

@@ -68,7 +68,7 @@ class Door:
             body = await self._read(scope, receive)
         except RefusedError as refused:
             log.info("request refused path=%s status=%s", scope["path"], int(refused.status))
-            await _answer(send, refused.status, refused.sentence, [(b"connection", b"close")])
+            await answer_error(send, refused.status, refused.sentence, [(b"connection", b"close")])
         except GoneError:
             return
         else:
@@ -119,7 +119,7 @@ class _ErrorShaper:
             ]
             said = [str(one) for one in self._said if one.error_code == status]
             sentence = said[-1] if said else sentence_for(status, self._body)
-            await _answer(self._send, status, sentence, kept)
+            await answer_error(self._send, status, sentence, kept)
             self._start = None
 
 
@@ -143,7 +143,7 @@ def sentence_for(status: int, body: bytes) -> str:
     return error if isinstance(error, str) and error else fixed
 
 
-async def _answer(
+async def answer_error(
     send: Send, status: int, sentence: str, headers: list[tuple[bytes, bytes]]
 ) -> None:
     body = json.dumps({"error": sentence}, ensure_ascii=False).encode("utf-8", "replace")

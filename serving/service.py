@@ -20,6 +20,7 @@ from starlette.routing import Route
 from components.errors import BeholderError, ImageError
 from components.settings import Settings, load_settings
 from serving.endpoint import Endpoint
+from serving.guard import caller
 from serving.inputs import form_input, json_input
 from serving.lifeline import follow
 from serving.refusal import ExpectedFilter, Refusal
@@ -110,7 +111,7 @@ class Beholder:
         """What users did: ratings, views, clicks; acknowledged when it is stored for good."""
         from serving import feedback
 
-        return await feedback.take(self._ready(), self._feedback, request)
+        return await feedback.take(self._ready(), self._feedback, request, caller.get())
 
     @bentoml.api(route="/recommend_by_image", input_spec=form_input(RecommendByImageRequest))
     async def recommend_by_image(

@@ -1,0 +1,46 @@
+"""What an endpoint is told when it starts: where its feedback log and its keys are."""
+
+from components.errors import WorkspaceError
+from components.feedback.address import find_address
+from components.hosts import is_local
+from components.keys import find_key_file, read_keys
+from components.paths import Workspace
+from components.settings import Settings
+
+
+def build_settings(workspace: Workspace, settings: Settings, host: str) -> dict[str, str]:
+    """Return the variables for an endpoint that is to listen on a host.
+
+    Raises WorkspaceError if others could reach it, and there is no key by which to tell them.
+    """
+    is_required = requires_keys(settings, host)
+    file = find_key_file(workspace, settings)
+    if is_required and not read_keys(file):
+        reason = (
+            "BEHOLDER_REQUIRE_KEYS asks for keys"
+            if settings.require_keys
+            else f"others can reach {host}, so the endpoint asks for keys"
+        )
+        raise WorkspaceError(
+            f"{reason}, and there is none; run 'beholder keys make NAME --scopes "
+            "recommend,feedback' first"
+        )
+    return {
+        "BEHOLDER_FEEDBACK_URL": find_address(workspace, settings),
+        "BEHOLDER_KEYS_FILE": str(file),
+        "BEHOLDER_REQUIRE_KEYS": str(is_required).lower(),
+    }
+
+
+def requires_keys(settings: Settings, host: str) -> bool:
+    """Whether an endpoint on a host asks for keys: as the settings say, or where others reach it."""
+    return not is_local(host) if settings.require_keys is None else settings.require_keys
+
+
+def describe_keys(workspace: Workspace, settings: Settings, host: str) -> str:
+    """Return in a line whether keys are asked for, and what changes that."""
+    if requires_keys(settings, host):
+        number = len(read_keys(find_key_file(workspace, settings)))
+        return f"keys: required ({number} there are; 'beholder keys list' shows them)"
+    why = "only this machine reaches it" if is_local(host) else "BEHOLDER_REQUIRE_KEYS says so"
+    return f"keys: off, for {why}; BEHOLDER_REQUIRE_KEYS=true asks for them"
