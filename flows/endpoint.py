@@ -24,7 +24,7 @@ from flows.deploying import (
     find_live,
     swap,
 )
-from flows.endpoint_settings import build_settings, describe_keys
+from flows.endpoint_settings import build_settings, check_keys, describe_keys
 from flows.environment import build_environment
 from flows.releases import fetch_bento, open_registry, require_champion
 from flows.servers import endpoint
@@ -55,7 +55,7 @@ def serve_champion(
     bento = fetch_bento(workspace, champion)
     settings = load_settings()
     host = host or settings.host
-    told = build_settings(workspace, settings, host)
+    check_keys(workspace, settings, host)
     port = choose_port(host, port, settings.endpoint_port)
     folder = endpoint_folder(workspace, str(os.getpid()))  # the server takes this process's place
     begin(folder, bento, settings.endpoint_workers)
@@ -64,7 +64,10 @@ def serve_champion(
     command = serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
     typer.echo(describe_keys(workspace, settings, host))
     environment = build_environment(
-        workspace, **serve_environment(bento, folder=folder, settings=told)
+        workspace,
+        **serve_environment(
+            bento, folder=folder, settings=build_settings(workspace, settings, host)
+        ),
     )
     os.execvpe(command[0], command, {**os.environ, **environment})  # noqa: S606 - no shell
 
@@ -143,6 +146,7 @@ def _settle(
             return services.url(service)
         if restart == "never":
             raise _explain_code(champion)
+    check_keys(workspace, settings, services.host)
     begin(folder, bento, settings.endpoint_workers)
     return services.ensure(service, port=port, restart=True)
 

@@ -9,13 +9,17 @@ from components.settings import Settings
 
 
 def build_settings(workspace: Workspace, settings: Settings, host: str) -> dict[str, str]:
-    """Return the variables for an endpoint that is to listen on a host.
+    """Return the variables for an endpoint that is to listen on a host."""
+    return {
+        "BEHOLDER_FEEDBACK_URL": find_address(workspace, settings),
+        "BEHOLDER_KEYS_FILE": str(find_key_file(workspace, settings)),
+        "BEHOLDER_REQUIRE_KEYS": str(requires_keys(settings, host)).lower(),
+    }
 
-    Raises WorkspaceError if others could reach it, and there is no key by which to tell them.
-    """
-    is_required = requires_keys(settings, host)
-    file = find_key_file(workspace, settings)
-    if is_required and not read_keys(file):
+
+def check_keys(workspace: Workspace, settings: Settings, host: str) -> None:
+    """Raise WorkspaceError if an endpoint on a host would ask for keys, and there is none."""
+    if requires_keys(settings, host) and not read_keys(find_key_file(workspace, settings)):
         reason = (
             "BEHOLDER_REQUIRE_KEYS asks for keys"
             if settings.require_keys
@@ -25,15 +29,10 @@ def build_settings(workspace: Workspace, settings: Settings, host: str) -> dict[
             f"{reason}, and there is none; run 'beholder keys make NAME --scopes "
             "recommend,feedback' first"
         )
-    return {
-        "BEHOLDER_FEEDBACK_URL": find_address(workspace, settings),
-        "BEHOLDER_KEYS_FILE": str(file),
-        "BEHOLDER_REQUIRE_KEYS": str(is_required).lower(),
-    }
 
 
 def requires_keys(settings: Settings, host: str) -> bool:
-    """Whether an endpoint on a host asks for keys: as the settings say, or where others reach it."""
+    """Whether an endpoint on a host asks for keys: as set, or else where others reach it."""
     return not is_local(host) if settings.require_keys is None else settings.require_keys
 
 

@@ -146,6 +146,7 @@ def sentence_for(status: int, body: bytes) -> str:
 async def answer_error(
     send: Send, status: int, sentence: str, headers: list[tuple[bytes, bytes]]
 ) -> None:
+    """Send an error in the one form that all of ours have."""
     body = json.dumps({"error": sentence}, ensure_ascii=False).encode("utf-8", "replace")
     own = [
         (b"content-type", b"application/json"),

@@ -1,4 +1,4 @@
-"""Who may ask: a key where one is needed, its scope, and how often; refused before a body is read."""
+"""Who may ask: a key where one is needed, its scope, and how often; all before a body is read."""
 
 import logging
 import math
@@ -77,7 +77,7 @@ class Guard:
             caller.reset(token)
 
     def judge(self, path: str, token: str | None) -> Denial | str:
-        """Return the name of the key that may ask here now ("" where none is needed), or why not."""
+        """Return the name of the key that may ask here now ("" if none is needed), or why not."""
         needed = scope_of(path)
         if needed == OPEN:
             return ""
