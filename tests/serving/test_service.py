@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from components.errors import ServiceError
+from components.keys import make_key
 from components.packaging.booting import boot
 from components.packaging.release import BUNDLE
 
@@ -206,6 +207,40 @@ def test_bentomls_own_client_covers_every_address(url: str, draw: Any, tmp_path:
         told = client.predict_rating_by_image({"image": picture, "user_ids": ["u1"]})
         assert told["ratings"][0]["user_id"] == "u1"
         client._temp_dir.cleanup()  # the client leaves it to the garbage collector
+
+
+def test_keys_are_asked_for_over_http_and_event_ids_are_a_keys_own(bento: Path, tmp_path: Path):
+    file = tmp_path / "keys.json"
+    shop, app = (make_key(file, name, ("feedback",), None) for name in ("shop", "app"))
+    settings = {
+        "BEHOLDER_REQUIRE_KEYS": "true",
+        "BEHOLDER_KEYS_FILE": str(file),
+        "BEHOLDER_FEEDBACK_URL": f"sqlite:///{tmp_path / 'feedback.db'}",
+    }
+    event = {"event_id": "e1", "user_id": "u1", "item_id": "i9", "kind": "view"}
+    with boot(bento, ready_seconds=120, settings=settings) as running:
+        client = httpx.Client(base_url=running.url, timeout=30, trust_env=False)
+        with client:
+            assert client.get("/model").status_code == 200
+            assert "key is needed" in error_of(client.get("/metrics"), 401)
+            told = [
+                client.post("/feedback", json={"events": [event]}, headers={"X-API-Key": key})
+                for key in (shop, app, shop)
+            ]
+            assert [answer.json()["stored"] for answer in told] == [1, 1, 0]
+            headers = {"authorization": f"Bearer {shop}"}
+            refused = client.post("/recommend", json={}, headers=headers)
+            assert "no scope 'recommend'" in error_of(refused, 403)
+
+
+def test_without_a_log_feedback_is_refused_with_the_setting(bento: Path, tmp_path: Path):
+    with boot(bento, ready_seconds=120) as running:
+        event = {"event_id": "e1", "user_id": "u1", "item_id": "i9", "kind": "view"}
+        answer = httpx.post(
+            f"{running.url}/feedback", json={"events": [event]}, timeout=30, trust_env=False
+        )
+    assert answer.status_code == 503
+    assert "set BEHOLDER_FEEDBACK_URL" in answer.json()["error"]
 
 
 def test_tampered_release_is_alive_but_never_ready(bento: Path, tmp_path: Path):
