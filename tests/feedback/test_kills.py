@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from components.child import supervised
 from components.feedback.tables import events, open_engine
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ def kill_senders(address: str, folder: Path, round_: int, enough: int) -> set[st
     for output in outputs:
         with output.open("wb") as stream:
             command = [sys.executable, "-m", "tests.feedback.sender", address, output.name]
-            senders.append(subprocess.Popen(command, cwd=ROOT, stdout=stream))
+            senders.append(subprocess.Popen(supervised(command), cwd=ROOT, stdout=stream))
     deadline = time.monotonic() + 60
     for sender, output in zip(senders, outputs, strict=True):
         while output.read_bytes().count(b"\n") < enough:
