@@ -167,6 +167,16 @@ class Workspace:
         """One finished Bento a registered version."""
         return self.state / "bentos"
 
+    @property
+    def keys(self) -> Path:
+        """The endpoint's API keys, by their hashes."""
+        return self.state / "keys.json"
+
+    @property
+    def feedback(self) -> Path:
+        """What users did, as the endpoint was told: a SQLite file that nothing else can replace."""
+        return self.state / "feedback.db"
+
 
 def find_workspace(start: Path) -> Workspace:
     """Return the workspace that `start` lies in, searching upward.

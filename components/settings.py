@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     endpoint_folder: Path | None = Field(
         None, description="where an endpoint's workers find which release to answer from"
     )
+    feedback_url: str | None = Field(None, description="sqlite:///PATH of the feedback log")
+    keys_file: Path | None = Field(None, description="the endpoint's API keys")
+    require_keys: bool | None = Field(
+        None, description="whether the endpoint asks for keys; default: unless on loopback"
+    )
     endpoint_workers: int = Field(2, ge=1, le=64, description="processes of the endpoint")
     actor: str | None = Field(None, description="who acts, in the ledger; default: user@host")
     mlflow_tracking_uri: str | None = Field(

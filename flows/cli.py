@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from components.errors import BeholderError
+from flows.cli_feedback import feedback
+from flows.cli_keys import keys
 from flows.cli_review import review
 from flows.cli_workspace import WorkspaceOption, look_into
 from flows.cli_workspace import open_workspace as _open
@@ -25,6 +27,8 @@ app = typer.Typer(
 )
 
 app.add_typer(review, name="review")
+app.add_typer(feedback, name="feedback")
+app.add_typer(keys, name="keys")
 
 
 @app.command()

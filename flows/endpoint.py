@@ -25,6 +25,7 @@ from flows.deploying import (
     find_live,
     swap,
 )
+from flows.endpoint_settings import build_settings, check_keys, describe_keys
 from flows.environment import build_environment
 from flows.releases import fetch_bento, open_registry, require_champion
 from flows.servers import endpoint
@@ -49,18 +50,26 @@ def serve_champion(
         how: Restart = "always" if restart else "never"
         champion, url = deploy(workspace, host=host, port=port, restart=how)
         typer.echo(f"version {champion.number} answers at {url}; 'beholder down' ends it")
+        typer.echo(describe_keys(workspace, load_settings(), host or load_settings().host))
         return
     champion = require_champion(workspace)
     bento = fetch_bento(workspace, champion)
     settings = load_settings()
     host = host or settings.host
+    check_keys(workspace, settings, host)
     port = choose_port(host, port, settings.endpoint_port)
     folder = endpoint_folder(workspace, str(os.getpid()))  # the server takes this process's place
     begin(folder, bento, settings.endpoint_workers)
     _record(workspace, champion, bento, f"http://{host}:{port}")
     typer.echo(f"version {champion.number} at http://{host}:{port}, its API at /; Ctrl-C ends it")
     command = serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
-    environment = build_environment(workspace, **serve_environment(bento, folder=folder))
+    typer.echo(describe_keys(workspace, settings, host))
+    environment = build_environment(
+        workspace,
+        **serve_environment(
+            bento, folder=folder, settings=build_settings(workspace, settings, host)
+        ),
+    )
     os.execvpe(command[0], command, {**os.environ, **environment})  # noqa: S606 - no shell
 
 
@@ -130,7 +139,7 @@ def _settle(
     """Swap the champion into the endpoint in the background, or start that with it."""
     settings = load_settings()
     folder = endpoint_folder(workspace, BACKGROUND)
-    service = endpoint(bento, settings, folder)
+    service = endpoint(bento, settings, folder, build_settings(workspace, settings, services.host))
     live = next((one for one in find_live(workspace) if one.is_background), None)
     if live is not None and restart != "always" and services.runs(service, port=port):
         if can_follow(live, bento):
@@ -138,6 +147,7 @@ def _settle(
             return services.url(service)
         if restart == "never":
             raise _explain_code(champion)
+    check_keys(workspace, settings, services.host)
     begin(folder, bento, settings.endpoint_workers)
     url = services.ensure(service, port=port, restart=True)
     await_workers(folder)  # the first of them makes it answer

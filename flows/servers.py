@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.paths import Workspace
@@ -38,14 +39,17 @@ def mlflow_server(workspace: Workspace) -> Service:
     return Service("mlflow", 5000, "/health", 90, command, {})
 
 
-def endpoint(bento: Path, settings: Settings, folder: Path) -> Service:
-    """Return the endpoint that starts from a Bento, and takes its orders from a folder."""
+def endpoint(bento: Path, settings: Settings, folder: Path, told: Mapping[str, str]) -> Service:
+    """Return the endpoint that starts from a Bento and takes its orders from a folder.
+
+    `told` are the variables of its own: see `endpoint_settings`.
+    """
     from components.packaging.server import serve_command, serve_environment
 
     def command(host: str, port: int) -> list[str]:
         return serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
 
-    environment = serve_environment(bento, folder=folder)
+    environment = serve_environment(bento, folder=folder, settings=told)
     return Service("endpoint", settings.endpoint_port, "/readyz", 120, command, environment)
 
 

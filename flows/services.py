@@ -59,7 +59,7 @@ class Services:
 
     def __init__(self, workspace: Workspace, host: str = "127.0.0.1") -> None:
         self._workspace = workspace
-        self._host = host
+        self.host = host
         self._folder = workspace.run / "services"
         self._ports_file = self._folder / "ports.json"
         self._arbiter = Arbiter(workspace, self._folder)
@@ -88,7 +88,7 @@ class Services:
     def runs(self, service: Service, *, port: int | None = None) -> bool:
         """Whether a service is kept alive and answers, at the port that is asked for if one is."""
         url = self.url(service)
-        is_there = port is None or url == _address(self._host, port)
+        is_there = port is None or url == _address(self.host, port)
         is_managed = service.name in self._arbiter.watchers()
         return is_there and is_managed and _answers(url + service.health)
 
@@ -108,9 +108,9 @@ class Services:
         return [
             ServiceState(
                 name,
-                _address(self._host, entry["port"]),
+                _address(self.host, entry["port"]),
                 name in watchers,
-                _answers(_address(self._host, entry["port"]) + entry["health"]),
+                _answers(_address(self.host, entry["port"]) + entry["health"]),
             )
             for name, entry in sorted(self._read_ports().items())
         ]
@@ -118,7 +118,7 @@ class Services:
     def url(self, service: Service) -> str:
         """Return the service's address, as it was or as it would be preferred."""
         entry = self._read_ports().get(service.name)
-        return _address(self._host, entry["port"] if entry else service.preferred_port)
+        return _address(self.host, entry["port"] if entry else service.preferred_port)
 
     def log_file(self, name: str) -> Path:
         """Return where a service's output goes."""
@@ -135,7 +135,7 @@ class Services:
             "max_bytes": _LOG_BYTES,
             "backup_count": 2,
         }
-        command = supervised(service.command(self._host, port), parent=self._arbiter.pid)
+        command = supervised(service.command(self.host, port), parent=self._arbiter.pid)
         environment = build_environment(
             self._workspace, **service.environment, **{_MARK: service.name}
         )
@@ -199,10 +199,10 @@ class Services:
     def _choose_address(self, service: Service, wanted: int | None) -> str:
         ports = self._read_ports()
         preferred = ports.get(service.name, {}).get("port", service.preferred_port)
-        port = choose_port(self._host, wanted, preferred)
+        port = choose_port(self.host, wanted, preferred)
         ports[service.name] = {"port": port, "health": service.health}
         write_json(self._ports_file, ports)
-        return _address(self._host, port)
+        return _address(self.host, port)
 
 
 def choose_port(host: str, wanted: int | None, preferred: int) -> int:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import numpy as np
 
-from components.models.catalogue import UNKNOWN, Bools, Floats, Ints
+from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
 from components.models.predictor import Ranked
 from serving.refusal import Refusal
 from serving.release import Release
@@ -34,12 +34,17 @@ from serving.schemas import (
 # How many times k of the look-alikes a user's taste may choose from.
 _CIRCLE = 5
 _SHOWN_CATEGORIES = 20
+_NOTHING = History.empty()
 
 
-def recommend(release: Release, request: RecommendRequest) -> RecommendAnswer:
+def recommend(
+    release: Release, request: RecommendRequest, remembered: History | None = _NOTHING
+) -> RecommendAnswer:
     """Answer /recommend: the best items for a user, those rated already left out.
 
-    Of whom nothing is known gets what is rated often, of late and well.
+    `remembered` is what the user rated since the release was learnt, None if nobody could say;
+    ratings in the request come on top of it. Of whom nothing is known gets what is rated often,
+    of late and well.
     """
     predictor = release.predictor
     _check_scale(release, request.history)
@@ -47,6 +52,8 @@ def recommend(release: Release, request: RecommendRequest) -> RecommendAnswer:
         ((rated.item_id, rated.rating) for rated in request.history),
         [rated.timestamp or 0 for rated in request.history],
     )
+    if remembered:
+        history = join(remembered, history)
     user = predictor.fold_user(request.user_id, history, int(time.time()))
     excluded, missing = _find(release, request.exclude)
     seen = np.concatenate([_seen(release, request.user_id), history.items_N, excluded])
@@ -58,6 +65,7 @@ def recommend(release: Release, request: RecommendRequest) -> RecommendAnswer:
             for item in recommended.items
         ],
         path=recommended.path,
+        remembered=None if remembered is None else len(remembered),
         unknown_items=_unique([*unknown, *missing]),
         model=origin(release),
     )
@@ -174,6 +182,15 @@ def describe(release: Release) -> ModelAnswer:
         ),
         encoder=release.encoder_name,
         lineage=release.lineage,
+    )
+
+
+def join(earlier: History, later: History) -> History:
+    """Return one history: where both rate an item, the later one counts."""
+    return History(
+        np.concatenate([earlier.items_N, later.items_N]),
+        np.concatenate([earlier.ratings_N, later.ratings_N]),
+        np.concatenate([earlier.times_N, later.times_N]),
     )
 
 

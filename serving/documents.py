@@ -14,6 +14,7 @@ _REF = "#/components/schemas/{model}"
 _PROBLEMS = {
     "400": "The body is not understood.",
     "404": "Something that the request names is not there.",
+    "409": "Something is stored already under the same id, with other content.",
     "413": "The body is too large.",
     "415": "The body is of another type than asked for.",
     "422": "A field is missing, unknown, or not within its bounds.",

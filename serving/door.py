@@ -14,6 +14,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.asked import Asked, begin
+from serving.refusal import Refusal, listen
 
 _SENTENCES: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "the request is not understood",
@@ -69,11 +70,11 @@ class Door:
             body = await self._read(scope, receive)
         except RefusedError as refused:
             log.info("request refused path=%s status=%s", scope["path"], int(refused.status))
-            await _answer(named, refused.status, refused.sentence, [(b"connection", b"close")])
+            await answer_error(named, refused.status, refused.sentence, [(b"connection", b"close")])
         except GoneError:
             return
         else:
-            await self.app(scope, _replay(body, receive), _ErrorShaper(named))
+            await self.app(scope, _replay(body, receive), _ErrorShaper(named, listen()))
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
@@ -108,8 +109,9 @@ class _Named:
 class _ErrorShaper:
     """Passes answers through; holds an error back until it is whole, and sends one sentence."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, said: list[Refusal]) -> None:
         self._send = send
+        self._said = said
         self._start: Message | None = None
         self._body = b""
 
@@ -130,7 +132,9 @@ class _ErrorShaper:
                 for name, value in self._start["headers"]
                 if name.lower() not in (b"content-length", b"content-type")
             ]
-            await _answer(self._send, status, sentence_for(status, self._body), kept)
+            said = [str(one) for one in self._said if one.error_code == status]
+            sentence = said[-1] if said else sentence_for(status, self._body)
+            await answer_error(self._send, status, sentence, kept)
             self._start = None
 
 
@@ -154,9 +158,10 @@ def sentence_for(status: int, body: bytes) -> str:
     return error if isinstance(error, str) and error else fixed
 
 
-async def _answer(
+async def answer_error(
     send: Send, status: int, sentence: str, headers: list[tuple[bytes, bytes]]
 ) -> None:
+    """Send an error in the one form that all of ours have."""
     body = json.dumps({"error": sentence}, ensure_ascii=False).encode("utf-8", "replace")
     own = [
         (b"content-type", b"application/json"),

@@ -8,9 +8,13 @@ from _bentoml_sdk import Service  # type: ignore[import-untyped]  # the pinned v
 from pydantic import BaseModel
 from starlette.types import ASGIApp
 
+from components.keys import KeyRing
+from components.settings import load_settings
+from serving.allowance import Allowance
 from serving.documents import Operation, write_document
 from serving.door import Door
 from serving.fastpath import FastPath
+from serving.guard import Guard
 from serving.inputs import FORM, JSON, FormInput
 from serving.schemas import ModelAnswer
 
@@ -34,8 +38,18 @@ class Endpoint(Service[T]):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application that a worker runs."""
-        app = super().to_asgi(is_main=is_main)
-        return Door(FastPath(app, self.inner.quick(), self.inner.release_now))
+        app = FastPath(
+            super().to_asgi(is_main=is_main), self.inner.quick(), self.inner.release_now
+        )
+        settings = load_settings()
+        folder = settings.endpoint_folder
+        # Outermost: who may not ask has no body read.
+        return Guard(
+            Door(app),
+            KeyRing(settings.keys_file),
+            Allowance(None if folder is None else folder / "rates"),
+            settings.require_keys,
+        )
 
     @property
     def openapi_spec(self) -> Document:

@@ -3,8 +3,9 @@
 What it answers, and how it refuses, is what BentoML would: the same schemas, the same functions.
 """
 
+import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ class Quick:
     """One address: the body that it takes, and the function that answers it from a release."""
 
     body: type[BaseModel]
-    answer: Callable[["Release", Any], BaseModel]
+    answer: Callable[["Release", Any], BaseModel | Awaitable[BaseModel]]
 
 
 class FastPath:
@@ -56,7 +57,9 @@ class FastPath:
             request = parse_json(quick.body, message.get("body", b""))
             release = self.release()
             answered_from(release)
-            status, content = HTTPStatus.OK, quick.answer(release, request).model_dump_json()
+            answer = quick.answer(release, request)
+            whole = await answer if inspect.isawaitable(answer) else answer
+            status, content = HTTPStatus.OK, whole.model_dump_json()
         except Refusal as refusal:
             status, content = HTTPStatus(refusal.error_code), _Sentence(error=str(refusal)).dump()
         except Exception:  # the caller learns no more than that it failed

@@ -1,9 +1,13 @@
 """A request that is refused: the status and the one sentence that the caller gets."""
 
 import logging
+from contextvars import ContextVar
 from http import HTTPStatus
 
 from bentoml.exceptions import BentoMLException
+
+# BentoML hides the words of whatever ends in 5xx; ours are meant to be read.
+_said: ContextVar[list["Refusal"] | None] = ContextVar("said", default=None)
 
 
 class Refusal(BentoMLException):
@@ -11,6 +15,16 @@ class Refusal(BentoMLException):
 
     def __init__(self, status: HTTPStatus, sentence: str) -> None:
         super().__init__(sentence, error_code=status)
+        said = _said.get()
+        if said is not None:
+            said.append(self)
+
+
+def listen() -> list[Refusal]:
+    """Return the list to which the refusals of this request will be added, in whatever task."""
+    said: list[Refusal] = []
+    _said.set(said)
+    return said
 
 
 class ExpectedFilter(logging.Filter):

@@ -2,17 +2,36 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, GetJsonSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 MAX_K = 1000
 MAX_LIST = 1000
 MAX_ID = 256
 MAX_USERS = 100
+MAX_EVENTS = 1000
 MAX_TIMESTAMP = 4_102_444_800  # 2100-01-01
 
 # A NUL is where other software would cut an id off.
 Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00]+$")]
+
+
+def _check_ends(identifier: str) -> str:
+    if identifier != identifier.strip():
+        raise ValueError("an id neither begins nor ends with a blank")
+    return identifier
+
+
+# What becomes a row of a batch, where blanks around an id are cut off.
+StoredIdentifier = Annotated[Identifier, AfterValidator(_check_ends)]
 UserPath = Literal["factors", "history", "prior"]
 ListPath = Literal["factors", "history", "prior", "rules"]
 ItemPath = Literal["factors", "images", "prior"]
@@ -137,6 +156,70 @@ class PredictRequest(Request):
     )
 
 
+class FeedbackEvent(Request):
+    """One thing that a user did with an item."""
+
+    event_id: Identifier = Field(
+        description="Made up by the sender, another for each event: the same one sent again, after "
+        "a time-out for example, is stored once.",
+        examples=["3f0c2a52-8e0b-4c3e-9d7e-0a4f4e0c7f11"],
+    )
+    user_id: StoredIdentifier = Field(examples=["196"])
+    item_id: StoredIdentifier = Field(examples=["50"])
+    kind: Literal["rating", "view", "click"] = Field(examples=["rating"])
+    value: FiniteFloat | None = Field(
+        None,
+        description="The rating, on the model's scale (see /model); only for ratings, and needed "
+        "there.",
+        examples=[4.5],
+    )
+    timestamp: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_TIMESTAMP,
+        description="When, in seconds since 1970; default: now.",
+        examples=[1767225600],
+    )
+    request_id: Identifier | None = Field(
+        None,
+        description="The request whose answer the event is about, from its header.",
+        examples=["9b2c7d1e"],
+    )
+    version: Identifier | None = Field(
+        None, description="The model's version, as that answer named it.", examples=["3"]
+    )
+    lineage_id: Identifier | None = Field(
+        None, description="The lineage id, as that answer named it.", examples=["814e34d0720b36d1"]
+    )
+
+    @model_validator(mode="after")
+    def _check_value(self) -> "FeedbackEvent":
+        if (self.value is not None) != (self.kind == "rating"):
+            needs = "needs" if self.kind == "rating" else "has no"
+            raise ValueError(f"a {self.kind} {needs} value")
+        return self
+
+
+class FeedbackRequest(Request):
+    """What users did; all of it is stored, or nothing."""
+
+    events: list[FeedbackEvent] = Field(
+        min_length=1,
+        max_length=MAX_EVENTS,
+        examples=[
+            [
+                {
+                    "event_id": "3f0c2a52-8e0b-4c3e-9d7e-0a4f4e0c7f11",
+                    "user_id": "196",
+                    "item_id": "50",
+                    "kind": "rating",
+                    "value": 4.5,
+                }
+            ]
+        ],
+    )
+
+
 class RecommendByImageRequest(FormRequest):
     """A picture, and for whom to recommend."""
 
@@ -202,6 +285,11 @@ class RecommendAnswer(Answer):
 
     items: list[RecommendedItem]
     path: AnswerListPath
+    remembered: int | None = Field(
+        0,
+        description="How many ratings of the user were taken from what /feedback stored since the "
+        "model was learnt; null where the log could not be read.",
+    )
     unknown_items: Unknown
     model: Origin
 
@@ -244,6 +332,18 @@ class RecommendByImageAnswer(Answer):
     path: AnswerPath
     item_path: ItemPath
     unknown_items: Unknown
+    model: Origin
+
+
+class FeedbackAnswer(Answer):
+    """What is stored for good."""
+
+    stored: int = Field(description="Events that are new.")
+    repeated: int = Field(description="Events that had been stored before, by the same id.")
+    unknown_items: Unknown
+    unknown_users: list[str] = Field(
+        description="Users whom the model does not know; their events are stored as well."
+    )
     model: Origin
 
 

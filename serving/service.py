@@ -21,10 +21,13 @@ from components.errors import BeholderError, ImageError
 from components.settings import Settings, load_settings
 from serving.asked import answered_from
 from serving.endpoint import Endpoint
+from serving.guard import caller
 from serving.inputs import form_input, json_input
 from serving.lifeline import follow
 from serving.refusal import ExpectedFilter, Refusal
 from serving.schemas import (
+    FeedbackAnswer,
+    FeedbackRequest,
     PredictAnswer,
     PredictByImageAnswer,
     PredictByImageRequest,
@@ -38,6 +41,7 @@ from serving.schemas import (
 )
 
 if TYPE_CHECKING:
+    from components.feedback.log import FeedbackLog
     from components.models.catalogue import Floats
     from serving.current import Current
     from serving.fastpath import Quick
@@ -87,7 +91,8 @@ class Beholder:
             follow(settings.lifeline)
         logging.getLogger("bentoml._internal.server.http_app").addFilter(ExpectedFilter())
         self._current = _open(settings)
-        pages.state.current = self._current
+        self._feedback = _open_feedback(settings)
+        pages.state.current, pages.state.feedback = self._current, self._feedback
         self._looking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="looking")
         _settle_memory()
 
@@ -98,7 +103,8 @@ class Beholder:
         from serving.fastpath import Quick
 
         return {
-            "/recommend": Quick(RecommendRequest, answers.recommend),
+            "/recommend": Quick(RecommendRequest, _recommend),
+            "/feedback": Quick(FeedbackRequest, _take),
             "/similar": Quick(SimilarRequest, answers.similar),
             "/predict_rating": Quick(PredictRequest, answers.predict_rating),
         }
@@ -118,9 +124,12 @@ class Beholder:
     @bentoml.api(route="/recommend", input_spec=json_input(RecommendRequest))
     async def recommend(self, request: RecommendRequest, /) -> RecommendAnswer:
         """The best items for a user, known or described by ratings; those rated are left out."""
-        from serving import answers
+        return _recommend(self._ready(), request)
 
-        return answers.recommend(self._ready(), request)
+    @bentoml.api(route="/feedback", input_spec=json_input(FeedbackRequest))
+    async def feedback(self, request: FeedbackRequest, /) -> FeedbackAnswer:
+        """What users did: ratings, views, clicks; acknowledged when it is stored for good."""
+        return await _take(self._ready(), request)
 
     @bentoml.api(route="/recommend_by_image", input_spec=form_input(RecommendByImageRequest))
     async def recommend_by_image(
@@ -163,6 +172,12 @@ class Beholder:
         embedding_E = await self._look(release, request.image)
         return answers.predict_rating_by_image(release, embedding_E, request.user_ids)
 
+    @bentoml.on_shutdown
+    def close_feedback(self) -> None:
+        """Store what still waits."""
+        if self._feedback is not None:
+            self._feedback.close()
+
     def _ready(self) -> "Release":
         release = self.release_now()
         answered_from(release)
@@ -177,11 +192,30 @@ class Beholder:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"image: {error}") from None
 
 
+def _recommend(release: "Release", request: RecommendRequest) -> RecommendAnswer:
+    from serving import answers, feedback
+
+    remembered = feedback.recall(release, pages.state.feedback, request.user_id)
+    return answers.recommend(release, request, remembered)
+
+
+async def _take(release: "Release", request: FeedbackRequest) -> FeedbackAnswer:
+    from serving import feedback
+
+    return await feedback.take(release, pages.state.feedback, request, caller.get())
+
+
 def _settle_memory() -> None:
     """Tell the collector that what lives now lives on, so that it need not walk it every time."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+
+
+def _open_feedback(settings: Settings) -> "FeedbackLog | None":
+    from serving.feedback import open_log
+
+    return open_log(settings.feedback_url)
 
 
 def _open(settings: Settings) -> "Current | None":

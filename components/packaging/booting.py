@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +52,16 @@ class Running:
 
 
 @contextmanager
-def boot(bento: Path, *, ready_seconds: float, python: Path | None = None) -> Iterator[Running]:
+def boot(
+    bento: Path,
+    *,
+    ready_seconds: float,
+    python: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
     """Serve a Bento by one worker, yield when it is ready, and end it with all its children.
+
+    `settings` are variables that the server shall see beside its usual ones.
 
     They end too if this process is killed. Raises ServiceError, with what the server's log says,
     if it refuses its release or dies, NotReadyError if it is not ready in time.
@@ -69,6 +77,7 @@ def boot(bento: Path, *, ready_seconds: float, python: Path | None = None) -> It
             **serve_environment(bento, Path(scratch) / "home"),
             # A killed caller takes the server with it; its workers follow by this.
             "BEHOLDER_LIFELINE": str(Path(scratch) / "lifeline"),
+            **(settings or {}),
         }
         started = time.monotonic()
         with output.open("wb") as stream:

@@ -1,6 +1,7 @@
 """How a Bento is served: the command line and the environment, the same wherever it is started."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.packaging.release import read_release
@@ -24,16 +25,22 @@ def serve_command(
 
 
 def serve_environment(
-    bento: Path, home: Path | None = None, *, folder: Path | None = None
+    bento: Path,
+    home: Path | None = None,
+    *,
+    folder: Path | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the variables that the server needs on top of the caller's own.
 
     `home` is BentoML's own folder, one a server: it empties its metrics when it starts. `folder`
     is where the workers find which release to answer from, if that is to change while they run.
+    `settings` are further variables of the endpoint's own.
     """
     return {
         **TELEMETRY_OFF,
         **({} if folder is None else {"BEHOLDER_ENDPOINT_FOLDER": str(folder)}),
+        **(settings or {}),
         "BENTOML_HOME": str(home or _home_beside(bento.resolve())),
         # No folder but the Bento's own may lend it modules, and none may be written into it.
         "PYTHONSAFEPATH": "1",

@@ -107,7 +107,8 @@ def refuse(call: Call, *arguments: str) -> str:
 IN_A_WORKSPACE = [
     *(["ingest"], ["fetch"], ["withdraw", "x"], ["retrain"], ["status"], ["serve"]),
     *(["recommend", "somebody"], ["down"], ["ledger"], ["ledger", "verify"]),
-    ["rollback", "--reason", "odd lists"],
+    *(["rollback", "--reason", "odd lists"], ["feedback"], ["feedback", "export"]),
+    *(["keys", "list"], ["keys", "revoke", "x"], ["keys", "make", "x", "--scopes", "feedback"]),
     *(["review", "list"], ["review", "show", "1"], ["review", "approve", "1"]),
     *(["review", "reject", "1", "--reason", "ugly"], ["review", "serve"]),
 ]

@@ -12,6 +12,7 @@ POSTS = [
     "/similar",
     "/predict_rating",
     "/predict_rating_by_image",
+    "/feedback",
 ]
 
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from components.errors import ServiceError
+from components.keys import make_key
 from components.packaging.booting import boot
 from components.packaging.release import BUNDLE
 
@@ -23,8 +24,10 @@ JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def url(bento: Path) -> Iterator[str]:
-    with boot(bento, ready_seconds=120) as running:
+def url(bento: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    feedback = tmp_path_factory.mktemp("told") / "feedback.db"
+    settings = {"BEHOLDER_FEEDBACK_URL": f"sqlite:///{feedback}"}
+    with boot(bento, ready_seconds=120, settings=settings) as running:
         yield running.url
 
 
@@ -93,6 +96,19 @@ def test_recommend_answers_known_cold_and_described_users(client: httpx.Client):
     assert len(known["items"]) == 3
     assert described["unknown_items"] == ["gone"]
     assert set(known["items"][0]) == {"item_id", "title", "category", "rating"}
+
+
+def test_feedback_is_acknowledged_once_stored_and_changes_the_next_list(client: httpx.Client):
+    event = {"event_id": "e1", "user_id": "teller", "item_id": "i10", "kind": "rating", "value": 5}
+    told = client.post("/feedback", json={"events": [event]}).json()
+    again = client.post("/feedback", json={"events": [event]}).json()
+    assert [(answer["stored"], answer["repeated"]) for answer in (told, again)] == [(1, 0), (0, 1)]
+    assert told["unknown_users"] == ["teller"]
+    answer = client.post("/recommend", json={"user_id": "teller", "k": 20}).json()
+    assert (answer["path"], answer["remembered"]) == ("history", 1)
+    assert "i10" not in [item["item_id"] for item in answer["items"]]
+    other = client.post("/feedback", json={"events": [event | {"value": 4}]})
+    assert "stored already with other content" in error_of(other, 409)
 
 
 def test_similar_and_predictions_answer(client: httpx.Client):
@@ -212,6 +228,40 @@ def test_bentomls_own_client_covers_every_address(url: str, draw: Any, tmp_path:
         told = client.predict_rating_by_image({"image": picture, "user_ids": ["u1"]})
         assert told["ratings"][0]["user_id"] == "u1"
         client._temp_dir.cleanup()  # the client leaves it to the garbage collector
+
+
+def test_keys_are_asked_for_over_http_and_event_ids_are_a_keys_own(bento: Path, tmp_path: Path):
+    file = tmp_path / "keys.json"
+    shop, app = (make_key(file, name, ("feedback",), None) for name in ("shop", "app"))
+    settings = {
+        "BEHOLDER_REQUIRE_KEYS": "true",
+        "BEHOLDER_KEYS_FILE": str(file),
+        "BEHOLDER_FEEDBACK_URL": f"sqlite:///{tmp_path / 'feedback.db'}",
+    }
+    event = {"event_id": "e1", "user_id": "u1", "item_id": "i9", "kind": "view"}
+    with boot(bento, ready_seconds=120, settings=settings) as running:
+        client = httpx.Client(base_url=running.url, timeout=30, trust_env=False)
+        with client:
+            assert client.get("/model").status_code == 200
+            assert "key is needed" in error_of(client.get("/metrics"), 401)
+            told = [
+                client.post("/feedback", json={"events": [event]}, headers={"X-API-Key": key})
+                for key in (shop, app, shop)
+            ]
+            assert [answer.json()["stored"] for answer in told] == [1, 1, 0]
+            headers = {"authorization": f"Bearer {shop}"}
+            refused = client.post("/recommend", json={}, headers=headers)
+            assert "no scope 'recommend'" in error_of(refused, 403)
+
+
+def test_without_a_log_feedback_is_refused_with_the_setting(bento: Path, tmp_path: Path):
+    with boot(bento, ready_seconds=120) as running:
+        event = {"event_id": "e1", "user_id": "u1", "item_id": "i9", "kind": "view"}
+        answer = httpx.post(
+            f"{running.url}/feedback", json={"events": [event]}, timeout=30, trust_env=False
+        )
+    assert answer.status_code == 503
+    assert "set BEHOLDER_FEEDBACK_URL" in answer.json()["error"]
 
 
 def test_tampered_release_is_alive_but_never_ready(bento: Path, tmp_path: Path):

@@ -1,0 +1,113 @@
+"""The feedback log of a workspace: events in, the ratings of a user and counts out."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, case, func, select
+from sqlalchemy.exc import OperationalError
+
+from components.feedback.events import Event, LogBusyError, Remembered, Stored
+from components.feedback.export import Export, begin_export, end_export
+from components.feedback.tables import events, exports, open_engine
+from components.feedback.writer import Writer
+
+RECENT = 1_000
+
+# Written out: to build it by SQLAlchemy at every call would take longer than to run it.
+_RECENT = (
+    "SELECT item_id, value, timestamp FROM events WHERE user_id = ? AND kind = 'rating' "
+    "AND timestamp > ? ORDER BY timestamp DESC, number DESC LIMIT ?"
+)
+_UNEXPORTED = case((events.c.export.is_(None), events.c.stored_at))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the log holds, by kind; of the ratings, how many went into batches, and into which.
+
+    `first` and `last` are when something was stored first and last (seconds since 1970).
+    """
+
+    kinds: dict[str, int]
+    exported: int
+    waiting: int
+    waiting_since: float | None
+    first: float | None
+    last: float | None
+    batches: tuple[str, ...]
+    is_open: bool
+
+
+class FeedbackLog:
+    """One log, shared by the threads of a process, beside other processes that write it too."""
+
+    def __init__(self, address: str) -> None:
+        """Open it, made where it is missing; raises CorruptFileError if that is no such log."""
+        self._engine = open_engine(address)
+        self._writer = Writer(self._engine)
+        self._mine = threading.local()
+        self._readers: list[Connection] = []
+
+    def submit(self, caller: str, sent: Sequence[Event]) -> "Future[Stored]":
+        """Store a request's events, all or none; see `Writer.submit`."""
+        return self._writer.submit(caller, sent)
+
+    def recent_ratings(self, user_id: str, since: int = -1) -> list[Remembered]:
+        """Return a user's ratings given later than `since`, oldest first, the newest 1,000.
+
+        An item that was rated more than once is there more than once, the last one last. Raises
+        LogBusyError if the file is not to be had.
+        """
+        try:
+            rows = self._reader().exec_driver_sql(_RECENT, (user_id, since, RECENT)).fetchall()
+        except OperationalError as error:
+            raise LogBusyError(f"the feedback log cannot be read ({error.orig})") from error
+        return [Remembered(*row) for row in reversed(rows)]
+
+    def counts(self) -> Counts:
+        """Return what it holds."""
+        with self._engine.connect() as connection:
+            kinds = select(events.c.kind, func.count().label("number")).group_by(events.c.kind)
+            ratings = select(
+                func.count(), func.count(events.c.export), func.min(_UNEXPORTED)
+            ).where(events.c.kind == "rating")
+            total, taken, since = connection.execute(ratings).one()
+            span = select(func.min(events.c.stored_at), func.max(events.c.stored_at))
+            first, last = connection.execute(span).one()
+            in_order = select(exports.c.batch).order_by(exports.c.number)
+            names = list(connection.execute(in_order).scalars())
+            return Counts(
+                kinds={row.kind: row.number for row in connection.execute(kinds)},
+                exported=taken,
+                waiting=total - taken,
+                waiting_since=since,
+                first=first,
+                last=last,
+                batches=tuple(name for name in names if name is not None),
+                is_open=None in names,
+            )
+
+    def begin_export(self) -> Export | None:
+        """Choose the ratings of the next batch; see `export.begin_export`."""
+        return begin_export(self._engine)
+
+    def end_export(self, number: int, batch_id: str) -> None:
+        """Note which batch an export's ratings went into."""
+        end_export(self._engine, number, batch_id)
+
+    def close(self) -> None:
+        """Store what waits, and let the file go."""
+        self._writer.close()
+        for reader in self._readers:
+            reader.close()
+        self._engine.dispose()
+
+    def _reader(self) -> Connection:
+        # A connection a thread, kept: to take one from the pool costs more than the query.
+        connection: Connection | None = getattr(self._mine, "connection", None)
+        if connection is None:
+            connection = self._mine.connection = self._engine.connect()
+            self._readers.append(connection)
+        return connection

@@ -1,0 +1,111 @@
+"""`beholder feedback`: what the endpoint was told, and the next batch made of its ratings, once."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from components.feedback.address import find_address, find_file
+from components.feedback.log import Counts, FeedbackLog
+from components.locking import hold_lock
+from components.params import Params, load_params
+from components.paths import Workspace
+from components.settings import load_settings
+from flows.console import show_steps, step
+
+_WAIT_SECONDS = 30
+_SHOWN_REFUSALS = 10
+
+
+def show_feedback(workspace: Workspace) -> None:
+    """Print what the log holds."""
+    file = find_file(find_address(workspace, load_settings()))
+    if not file.exists():
+        typer.echo(f"no feedback yet ({file}); 'beholder serve' takes it at /feedback")
+        return
+    with open_log(workspace) as feedback:
+        for line in describe(feedback.counts()):
+            typer.echo(line)
+    typer.echo(f"in {file}")
+
+
+def describe(counts: Counts) -> Iterator[str]:
+    """Yield what a log holds, a line each."""
+    if not counts.kinds:
+        yield "no feedback yet"
+        return
+    kinds = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(counts.kinds.items()))
+    yield f"{kinds} stored, from {_when(counts.first)} to {_when(counts.last)}"
+    yield f"{counts.exported:,} ratings exported into {len(counts.batches)} batches"
+    if counts.is_open:
+        yield "an export was interrupted; 'beholder feedback export' finishes it"
+    if counts.waiting:
+        since = _when(counts.waiting_since)
+        yield (
+            f"{counts.waiting:,} ratings wait since {since}; "
+            "'beholder feedback export' makes a batch of them"
+        )
+
+
+def export_and_show(workspace: Workspace) -> None:
+    """Make the next batch of the ratings that wait, and print what came of it.
+
+    An export that was interrupted is finished first, then comes what is new. Two at once: the
+    second waits for the first, and raises WorkspaceError if that takes long.
+    """
+    if not find_file(find_address(workspace, load_settings())).exists():
+        typer.echo("nothing to export: no feedback yet")
+        return
+    params = load_params(workspace.params)
+    lock = workspace.run / "feedback-export.lock"
+    with (
+        hold_lock(lock, wait_seconds=_WAIT_SECONDS, what="the export of feedback"),
+        open_log(workspace) as feedback,
+        show_steps(),
+    ):
+        made = 0
+        while export_once(workspace, params, feedback):
+            made += 1
+    if made:
+        typer.echo("next: 'beholder retrain' learns from it")
+    else:
+        typer.echo("nothing to export: every rating is in a batch already")
+
+
+def export_once(workspace: Workspace, params: Params, feedback: FeedbackLog) -> bool:
+    """Make one batch of an export that was interrupted, or else of all that waits.
+
+    Returns whether there was anything. The very same ratings make the very same batch, so a call
+    that was killed anywhere is finished by the next, and nothing comes in twice.
+    """
+    from components.data.ingest import ingest
+    from components.files import write_parquet
+
+    chosen = feedback.begin_export()
+    if chosen is None:
+        return False
+    with step("export") as now, tempfile.TemporaryDirectory(prefix="beholder-") as scratch:
+        file = Path(scratch) / "ratings.parquet"
+        write_parquet(file, chosen.ratings)
+        result = ingest(workspace, params, ratings=file)
+        feedback.end_export(chosen.number, result.batch.id)
+        resumed = ", which an earlier call had chosen" if chosen.is_resumed else ""
+        now.note = f"batch {result.batch.id}: {len(chosen.ratings):,} ratings{resumed}"
+    return True
+
+
+@contextmanager
+def open_log(workspace: Workspace) -> Iterator[FeedbackLog]:
+    """Yield a workspace's feedback log."""
+    feedback = FeedbackLog(find_address(workspace, load_settings()))
+    try:
+        yield feedback
+    finally:
+        feedback.close()
+
+
+def _when(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
