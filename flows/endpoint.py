@@ -25,6 +25,7 @@ from flows.deploying import (
     swap,
 )
 from flows.environment import build_environment
+from flows.pictures import make_pictures
 from flows.releases import fetch_bento, open_registry, require_champion
 from flows.servers import endpoint
 from flows.services import Services, choose_port
@@ -56,10 +57,16 @@ def serve_champion(
     port = choose_port(host, port, settings.endpoint_port)
     folder = endpoint_folder(workspace, str(os.getpid()))  # the server takes this process's place
     begin(folder, bento, settings.endpoint_workers)
+    pictures = make_pictures(workspace, bento)
     _record(workspace, champion, bento, f"http://{host}:{port}")
-    typer.echo(f"version {champion.number} at http://{host}:{port}, its API at /; Ctrl-C ends it")
+    typer.echo(
+        f"version {champion.number} at http://{host}:{port}, a page to try it at /, its API at "
+        "/api; Ctrl-C ends it"
+    )
     command = serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
-    environment = build_environment(workspace, **serve_environment(bento, folder=folder))
+    environment = build_environment(
+        workspace, **serve_environment(bento, folder=folder, pictures=pictures)
+    )
     os.execvpe(command[0], command, {**os.environ, **environment})  # noqa: S606 - no shell
 
 
@@ -80,6 +87,7 @@ def deploy(
     with _hold_deployment(workspace):
         champion = require_champion(workspace)
         bento = fetch_bento(workspace, champion)
+        make_pictures(workspace, bento)
         services = Services(workspace, host or load_settings().host)
         url = _settle(workspace, champion, bento, services, port, restart)
         _swap_foreground(workspace, champion, bento)
@@ -107,7 +115,9 @@ def redeploy(workspace: Workspace, restart: Restart = "never") -> Deployment:
         if find_live(workspace):
             with _hold_deployment(workspace):
                 champion = require_champion(workspace)
-                _swap_foreground(workspace, champion, fetch_bento(workspace, champion))
+                bento = fetch_bento(workspace, champion)
+                make_pictures(workspace, bento)
+                _swap_foreground(workspace, champion, bento)
     except ConflictError as error:
         return Deployment(None, str(error))
     return Deployment(None)
@@ -129,7 +139,7 @@ def _settle(
     """Swap the champion into the endpoint in the background, or start that with it."""
     settings = load_settings()
     folder = endpoint_folder(workspace, BACKGROUND)
-    service = endpoint(bento, settings, folder)
+    service = endpoint(bento, settings, folder, workspace.pictures)
     live = next((one for one in find_live(workspace) if one.is_background), None)
     if live is not None and restart != "always" and services.runs(service, port=port):
         if can_follow(live, bento):

@@ -38,14 +38,16 @@ def mlflow_server(workspace: Workspace) -> Service:
     return Service("mlflow", 5000, "/health", 90, command, {})
 
 
-def endpoint(bento: Path, settings: Settings, folder: Path) -> Service:
+def endpoint(
+    bento: Path, settings: Settings, folder: Path, pictures: Path | None = None
+) -> Service:
     """Return the endpoint that starts from a Bento, and takes its orders from a folder."""
     from components.packaging.server import serve_command, serve_environment
 
     def command(host: str, port: int) -> list[str]:
         return serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
 
-    environment = serve_environment(bento, folder=folder)
+    environment = serve_environment(bento, folder=folder, pictures=pictures)
     return Service("endpoint", settings.endpoint_port, "/readyz", 120, command, environment)
 
 

@@ -11,9 +11,42 @@ from starlette.types import ASGIApp
 from serving.documents import Operation, write_document
 from serving.door import Door
 from serving.inputs import FORM, JSON, FormInput
-from serving.schemas import ModelAnswer
+from serving.schemas import (
+    ExplainAnswer,
+    ExplainRequest,
+    ItemAnswer,
+    ItemsAnswer,
+    ItemsRequest,
+    ModelAnswer,
+    PictureRequest,
+)
 
 T = TypeVar("T")
+
+# What serving/gallery.py answers beside BentoML's own routes.
+_GALLERY = [
+    Operation(
+        "/items", "items", "A page of the catalogue.", None, "", ItemsAnswer, query=ItemsRequest
+    ),
+    Operation("/items/{item_id}", "item", "One item.", None, "", ItemAnswer),
+    Operation(
+        "/items/{item_id}/picture",
+        "picture",
+        "A small copy of an item's picture; `x-beholder-picture: none` marks a placeholder.",
+        None,
+        "",
+        None,
+        query=PictureRequest,
+    ),
+    Operation(
+        "/explain",
+        "explain",
+        "Which liked item each item looks most like.",
+        ExplainRequest,
+        JSON,
+        ExplainAnswer,
+    ),
+]
 
 
 class Document(dict[str, Any]):
@@ -64,7 +97,7 @@ class Endpoint(Service[T]):
             "",
             ModelAnswer,
         )
-        return [*posts, model]
+        return [*posts, model, *_GALLERY]
 
 
 def _schema(descriptor: type[BaseModel]) -> type[BaseModel]:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from components.errors import BeholderError, ImageError
 from components.settings import Settings, load_settings
+from serving import gallery
 from serving.endpoint import Endpoint
 from serving.inputs import form_input, json_input
 from serving.lifeline import follow
@@ -59,7 +60,10 @@ async def show_model(request: Request) -> Response:
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-pages = Starlette(routes=[Route("/model", show_model)])
+pages = Starlette(
+    routes=[Route("/model", show_model), *gallery.routes],
+    exception_handlers={Refusal: gallery.answer_refusal},
+)
 
 
 @bentoml.asgi_app(pages)
@@ -166,7 +170,7 @@ def _open(settings: Settings) -> "Current | None":
     import torch
 
     from components.devices import pick_device
-    from serving import answers  # noqa: F401 - so that no request waits for it
+    from serving import answers, looks  # noqa: F401 - so that no request waits for it
     from serving.current import Current
     from serving.release import find_release, open_release
 

@@ -52,7 +52,13 @@ class Running:
 
 
 @contextmanager
-def boot(bento: Path, *, ready_seconds: float, python: Path | None = None) -> Iterator[Running]:
+def boot(
+    bento: Path,
+    *,
+    ready_seconds: float,
+    python: Path | None = None,
+    pictures: Path | None = None,
+) -> Iterator[Running]:
     """Serve a Bento by one worker, yield when it is ready, and end it with all its children.
 
     They end too if this process is killed. Raises ServiceError, with what the server's log says,
@@ -66,7 +72,7 @@ def boot(bento: Path, *, ready_seconds: float, python: Path | None = None) -> It
         port = _free_port()
         environment = {
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
-            **serve_environment(bento, Path(scratch) / "home"),
+            **serve_environment(bento, Path(scratch) / "home", pictures=pictures),
             # A killed caller takes the server with it; its workers follow by this.
             "BEHOLDER_LIFELINE": str(Path(scratch) / "lifeline"),
         }

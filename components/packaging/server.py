@@ -24,16 +24,22 @@ def serve_command(
 
 
 def serve_environment(
-    bento: Path, home: Path | None = None, *, folder: Path | None = None
+    bento: Path,
+    home: Path | None = None,
+    *,
+    folder: Path | None = None,
+    pictures: Path | None = None,
 ) -> dict[str, str]:
     """Return the variables that the server needs on top of the caller's own.
 
     `home` is BentoML's own folder, one a server: it empties its metrics when it starts. `folder`
-    is where the workers find which release to answer from, if that is to change while they run.
+    is where the workers find which release to answer from, if that is to change while they run;
+    `pictures` is where small copies of the items' pictures lie, if there are any.
     """
     return {
         **TELEMETRY_OFF,
         **({} if folder is None else {"BEHOLDER_ENDPOINT_FOLDER": str(folder)}),
+        **({} if pictures is None else {"BEHOLDER_PICTURES": str(pictures.resolve())}),
         "BENTOML_HOME": str(home or _home_beside(bento.resolve())),
         # No folder but the Bento's own may lend it modules, and none may be written into it.
         "PYTHONSAFEPATH": "1",
