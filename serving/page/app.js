@@ -58,7 +58,10 @@ async function attempt(work) {
   }
 }
 
+const isLiked = (id) => ratings.get(id)?.stars === 5;
 const nameOf = (item) => item.title || `Item ${item.item_id}`;
+
+const percent = (cosine) => `${Math.round(100 * Math.max(0, cosine))} %`;
 
 // Star s of five on the model's scale: its share of the highest where that is on the scale.
 function toRating(stars) {
@@ -73,7 +76,6 @@ const history = () =>
     rating: toRating(stars),
   }));
 
-// What a stranger to the model is like: nearest to what got the most stars.
 function liked() {
   const best = [...ratings.values()].filter(({ stars }) => stars >= 4);
   return best.map(({ item }) => item.item_id).slice(-1000);
@@ -109,9 +111,8 @@ function card(item, { badge, badgeTitle, reason, isNew }) {
   const frame = make("div", { class: "frame" }, picture(item, "", "(min-width: 1000px) 170px, 45vw"));
   if (isNew) frame.append(make("span", { class: "badge new" }, "new"));
   if (badge) frame.append(make("span", { class: "badge score", title: badgeTitle }, badge));
-  const why = make("p", { class: "why" });
-  if (reason) why.append(...reason);
-  return make("li", { "data-item": item.item_id }, frame, make("p", { class: "title" }, nameOf(item)), why, stars(item));
+  const why = reason ? [make("p", { class: "why" }, ...reason)] : [];
+  return make("li", { "data-item": item.item_id }, frame, make("p", { class: "title" }, nameOf(item)), ...why, stars(item));
 }
 
 function showOrigin(model) {
@@ -122,8 +123,7 @@ function showOrigin(model) {
 function reasonFor(told) {
   if (!told || told.nearest === null || !ratings.has(told.nearest)) return null;
   const near = ratings.get(told.nearest).item;
-  const alike = `${Math.round(100 * told.similarity)} % alike`;
-  return [picture(near, "", "25px"), make("span", {}, `looks like ${nameOf(near)}, ${alike}`)];
+  return [picture(near, "", "25px"), make("span", {}, `${percent(told.similarity)} like ${nameOf(near)}`)];
 }
 
 async function recommend() {
@@ -174,7 +174,7 @@ function showRated() {
   at("nothing").hidden = ratings.size > 0;
   at("clear").hidden = ratings.size === 0;
   for (const button of document.querySelectorAll(".like")) {
-    button.setAttribute("aria-pressed", String(ratings.has(button.closest("li").dataset.item)));
+    button.setAttribute("aria-pressed", String(isLiked(button.closest("li").dataset.item)));
   }
 }
 
@@ -203,7 +203,7 @@ function takeBack(item) {
 }
 
 function toggle(item) {
-  if (ratings.has(item.item_id)) ratings.delete(item.item_id);
+  if (isLiked(item.item_id)) ratings.delete(item.item_id);
   else ratings.set(item.item_id, { item, stars: 5 });
   return change();
 }
@@ -220,7 +220,7 @@ function galleryCard(item) {
         class: "like",
         type: "button",
         "aria-label": `Like ${nameOf(item)}`,
-        "aria-pressed": String(ratings.has(item.item_id)),
+        "aria-pressed": String(isLiked(item.item_id)),
         title: nameOf(item),
         onclick: () => toggle(item),
       }),
@@ -261,7 +261,7 @@ async function look(file) {
   at("own").src = URL.createObjectURL(file);
   at("alike-list").replaceChildren(
     ...answer.similar.map((item) =>
-      card(item, { badge: `${Math.round(100 * item.similarity)} %`, badgeTitle: "how much it looks like your picture" }),
+      card(item, { badge: percent(item.similarity), badgeTitle: "how much it looks like your picture" }),
     ),
   );
   at("alike-part").hidden = false;
