@@ -27,6 +27,7 @@ from flows.deploying import (
 )
 from flows.endpoint_settings import build_settings, check_keys, describe_keys
 from flows.environment import build_environment
+from flows.pictures import make_pictures
 from flows.releases import fetch_bento, open_registry, require_champion
 from flows.servers import endpoint
 from flows.services import Services, choose_port
@@ -60,8 +61,12 @@ def serve_champion(
     port = choose_port(host, port, settings.endpoint_port)
     folder = endpoint_folder(workspace, str(os.getpid()))  # the server takes this process's place
     begin(folder, bento, settings.endpoint_workers)
+    make_pictures(workspace, bento)
     _record(workspace, champion, bento, f"http://{host}:{port}")
-    typer.echo(f"version {champion.number} at http://{host}:{port}, its API at /; Ctrl-C ends it")
+    typer.echo(
+        f"version {champion.number} at http://{host}:{port}, a page to try it at /, its API at "
+        "/api; Ctrl-C ends it"
+    )
     command = serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
     typer.echo(describe_keys(workspace, settings, host))
     environment = build_environment(
@@ -90,6 +95,7 @@ def deploy(
     with _hold_deployment(workspace):
         champion = require_champion(workspace)
         bento = fetch_bento(workspace, champion)
+        make_pictures(workspace, bento)
         services = Services(workspace, host or load_settings().host)
         url = _settle(workspace, champion, bento, services, port, restart)
         _swap_foreground(workspace, champion, bento)
@@ -117,7 +123,9 @@ def redeploy(workspace: Workspace, restart: Restart = "never") -> Deployment:
         if find_live(workspace):
             with _hold_deployment(workspace):
                 champion = require_champion(workspace)
-                _swap_foreground(workspace, champion, fetch_bento(workspace, champion))
+                bento = fetch_bento(workspace, champion)
+                make_pictures(workspace, bento)
+                _swap_foreground(workspace, champion, bento)
     except ConflictError as error:
         return Deployment(None, str(error))
     return Deployment(None)

@@ -26,7 +26,7 @@ _SENTENCES: dict[int, str] = {
 }
 log = logging.getLogger(__name__)
 
-# BentoML's page at / would fetch a script that counts its visitors from elsewhere.
+# For a page that brings none of its own: nothing from elsewhere, whatever it asks for.
 _PAGE_POLICY = (b"content-security-policy", b"default-src 'self' 'unsafe-inline' data:")
 _FAILED = "the server failed to answer; its log says why"
 
@@ -119,7 +119,7 @@ class _ErrorShaper:
         if message["type"] == "http.response.start" and message["status"] >= 400:
             self._start = message
             return
-        if message["type"] == "http.response.start" and _is_page(message):
+        if message["type"] == "http.response.start" and _needs_policy(message):
             message = {**message, "headers": [*message["headers"], _PAGE_POLICY]}
         if self._start is None or message["type"] != "http.response.body":
             await self._send(message)
@@ -138,9 +138,11 @@ class _ErrorShaper:
             self._start = None
 
 
-def _is_page(start: Message) -> bool:
-    kinds = [value for name, value in start["headers"] if name.lower() == b"content-type"]
-    return any(kind.lower().startswith(b"text/html") for kind in kinds)
+def _needs_policy(start: Message) -> bool:
+    """Whether this is a page that says nothing itself of what it may fetch."""
+    headers = {name.lower(): value.lower() for name, value in start["headers"]}
+    is_page = headers.get(b"content-type", b"").startswith(b"text/html")
+    return is_page and _PAGE_POLICY[0] not in headers
 
 
 def sentence_for(status: int, body: bytes) -> str:

@@ -16,9 +16,42 @@ from serving.door import Door
 from serving.fastpath import FastPath
 from serving.guard import Guard
 from serving.inputs import FORM, JSON, FormInput
-from serving.schemas import ModelAnswer
+from serving.schemas import (
+    ExplainAnswer,
+    ExplainRequest,
+    ItemAnswer,
+    ItemsAnswer,
+    ItemsRequest,
+    ModelAnswer,
+    PictureRequest,
+)
 
 T = TypeVar("T")
+
+# What serving/gallery.py answers beside BentoML's own routes.
+_GALLERY = [
+    Operation(
+        "/items", "items", "A page of the catalogue.", None, "", ItemsAnswer, query=ItemsRequest
+    ),
+    Operation("/items/{item_id}", "item", "One item.", None, "", ItemAnswer),
+    Operation(
+        "/items/{item_id}/picture",
+        "picture",
+        "A small copy of an item's picture; `x-beholder-picture: none` marks a placeholder.",
+        None,
+        "",
+        None,
+        query=PictureRequest,
+    ),
+    Operation(
+        "/explain",
+        "explain",
+        "Which liked item each item looks most like.",
+        ExplainRequest,
+        JSON,
+        ExplainAnswer,
+    ),
+]
 
 
 class Document(dict[str, Any]):
@@ -38,9 +71,7 @@ class Endpoint(Service[T]):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application that a worker runs."""
-        app = FastPath(
-            super().to_asgi(is_main=is_main), self.inner.quick(), self.inner.release_now
-        )
+        app = FastPath(super().to_asgi(is_main=is_main), self.inner.quick(), self.inner.release_now)
         settings = load_settings()
         folder = settings.endpoint_folder
         # Outermost: who may not ask has no body read.
@@ -84,7 +115,7 @@ class Endpoint(Service[T]):
             "",
             ModelAnswer,
         )
-        return [*posts, model]
+        return [*posts, model, *_GALLERY]
 
 
 def _schema(descriptor: type[BaseModel]) -> type[BaseModel]:

@@ -33,11 +33,7 @@ class JsonInput(IODescriptor):
     @classmethod
     async def from_http_request(cls, request: Request, serde: Any) -> "JsonInput":
         """Read the body; raise Refusal if it is not what the schema says."""
-        if _media_type(request) not in ("", JSON):
-            raise Refusal(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                f"send JSON with 'Content-Type: {JSON}', not {_media_type(request)[:80]!r}",
-            )
+        require_json(request)
         return parse_json(cls, await request.body())
 
 
@@ -60,6 +56,15 @@ class FormInput(IODescriptor):
                 return parse_fields(cls, await _collect(cls, form))
         except HTTPException as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"the form is broken: {error.detail}") from None
+
+
+def require_json(request: Request) -> None:
+    """Raise Refusal if a body says that it is anything but JSON."""
+    if _media_type(request) not in ("", JSON):
+        raise Refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"send JSON with 'Content-Type: {JSON}', not {_media_type(request)[:80]!r}",
+        )
 
 
 def json_input(model: type[Body]) -> type[JsonInput]:

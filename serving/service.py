@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from components.errors import BeholderError, ImageError
 from components.settings import Settings, load_settings
+from serving import gallery
 from serving.asked import answered_from
 from serving.endpoint import Endpoint
 from serving.guard import caller
@@ -66,7 +67,10 @@ async def show_model(request: Request) -> Response:
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-pages = Starlette(routes=[Route("/model", show_model)])
+pages = Starlette(
+    routes=[Route("/model", show_model), *gallery.routes],
+    exception_handlers={Refusal: gallery.answer_refusal},
+)
 
 
 @bentoml.asgi_app(pages)
@@ -223,7 +227,7 @@ def _open(settings: Settings) -> "Current | None":
     import torch
 
     from components.devices import pick_device
-    from serving import answers  # noqa: F401 - so that no request waits for it
+    from serving import answers, looks  # noqa: F401 - so that no request waits for it
     from serving.current import Current
     from serving.release import find_release, open_release
 

@@ -180,6 +180,11 @@ class Predictor:
             allowed = allowed & allowed_I
         return self._top(looks_I, k, exclude, allowed, clip=False)
 
+    def looks(self, item: int, others: Ints) -> Floats:
+        """Return how much other items look like one, by cosine, all by dense index."""
+        looks: Floats = self._looks_IE[others] @ self._looks_IE[item]
+        return looks
+
     def _top(
         self, scores_I: Floats, k: int, exclude: Ints, allowed_I: Bools | None, *, clip: bool
     ) -> list[Ranked]:

@@ -14,6 +14,7 @@ POSTS = [
     "/predict_rating_by_image",
     "/feedback",
 ]
+GALLERY = ["/items", "/items/{item_id}", "/items/{item_id}/picture", "/explain"]
 
 
 def references(value: Any) -> set[str]:
@@ -27,7 +28,7 @@ def references(value: Any) -> set[str]:
 
 def test_every_address_of_the_service_is_documented():
     documented = set(DOCUMENT["paths"])
-    assert documented == {*POSTS, "/model", "/livez", "/healthz", "/readyz", "/metrics"}
+    assert documented == {*POSTS, *GALLERY, "/model", "/livez", "/healthz", "/readyz", "/metrics"}
     assert {method.route for method in Beholder.apis.values()} == set(POSTS)
 
 
