@@ -217,6 +217,11 @@ class Predictor:
             allowed_I,
         )
 
+    def unit_looks(self, items_N: Ints) -> Floats:
+        """Return the embeddings of some items at length 1 (N, E)."""
+        looks: Floats = self.bundle.catalogue.embeddings_IE[items_N]
+        return looks / self._norms_I[items_N, None]
+
     def looks(self, item: int, others: Ints) -> Floats:
         """Return how much other items look like one, by cosine, all by dense index."""
         embeddings_IE = self.bundle.catalogue.embeddings_IE

@@ -61,7 +61,7 @@ EXACT = Exact()
 
 @dataclass(frozen=True)
 class Shortlist:
-    """Rows, ascending, that are likely the best; `is_whole` where all that are allowed are there."""
+    """Rows, ascending, likely the best; `is_whole` if all that are allowed are among them."""
 
     rows_N: Ints
     is_whole: bool = False
@@ -71,7 +71,8 @@ class Index(Protocol):
     """Knows the first `rows` of the rows, and names those worth a look."""
 
     @property
-    def rows(self) -> int: ...
+    def rows(self) -> int:
+        """How many rows there were when it was made."""
 
     def shortlist(
         self, query_D: Floats, k: int, spare: int, allowed_I: Bools | None
