@@ -9,6 +9,7 @@ import numpy as np
 from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
 from components.models.categories import Categories
+from components.models.diversity import diversify
 from components.models.protocol import Asker, Side, rate_pairs
 from components.models.search import EXACT, Question, Searcher
 from components.models.trending import order_by_trend, trend
@@ -98,14 +99,15 @@ class Predictor:
         book = self.bundle.users
         indices = [UNKNOWN if user is None else int(book.find([user])[0]) for user in user_ids]
         histories = [book.history(index) for index in indices]
+        are_learnt = [index != UNKNOWN for index in indices]
         for row, extra in enumerate(extras or ()):
             if extra is not None and len(extra):
-                histories[row] = _append(histories[row], extra)
+                histories[row], are_learnt[row] = _append(histories[row], extra), False
         return self._model.fold_users(
             [
-                Asker(index, history, now)
-                for index, history, now in zip(
-                    indices, histories, nows or [None] * len(indices), strict=True
+                Asker(index, history, now, is_learnt)
+                for index, history, now, is_learnt in zip(
+                    indices, histories, nows or [None] * len(indices), are_learnt, strict=True
                 )
             ]
         )
@@ -143,7 +145,11 @@ class Predictor:
 
     def fold_image(self, embedding_E: Floats) -> Side:
         """Return the item side of an image never seen."""
-        return self._model.fold_items(embedding_E[None, :])
+        return self.fold_images(embedding_E[None, :])
+
+    def fold_images(self, embeddings_BE: Floats) -> Side:
+        """Return the item sides of images never seen."""
+        return self._model.fold_items(embeddings_BE)
 
     def rate(self, users: Side, items: Side) -> Floats:
         """Return the ratings of B pairs, clipped to the scale; a single row on one side repeats."""
@@ -196,6 +202,18 @@ class Predictor:
             exclude,
             allowed_I,
         )
+
+    def spread(self, wide: Recommended, k: int, diversity: float) -> Recommended:
+        """Return k items of a longer list, those picked last least alike to those before.
+
+        Of a rule's list the order is what counts, not the ratings shown.
+        """
+        indices = self.bundle.catalogue.find([item.item_id for item in wide.items])
+        scores = [item.score for item in wide.items]
+        if wide.path == "rules":
+            scores = [-float(place) for place in range(len(scores))]
+        picked = diversify(np.asarray(scores, np.float32), self._looks_IE[indices], k, diversity)
+        return Recommended([wide.items[row] for row in picked], wide.path)
 
     def neighbours(
         self, embedding_E: Floats, k: int, exclude: Ints, allowed_I: Bools | None = None
