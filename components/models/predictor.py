@@ -212,7 +212,7 @@ class Predictor:
         scores = [item.score for item in wide.items]
         if wide.path == "rules":
             scores = [-float(place) for place in range(len(scores))]
-        picked = diversify(np.asarray(scores, np.float32), self._looks_IE[indices], k, diversity)
+        picked = diversify(np.asarray(scores, np.float32), self.unit_looks(indices), k, diversity)
         return Recommended([wide.items[row] for row in picked], wide.path)
 
     def neighbours(
