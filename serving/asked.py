@@ -2,8 +2,9 @@
 
 import os
 import re
+import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Asked:
 
     request_id: str
     release: "Release | None" = None
+    started: float = field(default_factory=time.perf_counter)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return what every answer says of itself."""
@@ -51,6 +53,11 @@ def answered_from(release: "Release") -> None:
     asked = _now.get()
     if asked is not None:
         asked.release = release
+
+
+def now() -> Asked | None:
+    """Return the request of this task; None outside of one."""
+    return _now.get()
 
 
 def request_id() -> str | None:
