@@ -50,6 +50,7 @@ LAYOUT = Layout("answer log", "BEHOLDER_ANSWERS_URL", metadata, 1, "NORMAL")
 FIELDS = Answered._fields
 INSERT = f"INSERT INTO answers ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})"  # noqa: S608 - our own names
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _LISTS = ("items", "ratings", "users", "paths")
 
 
@@ -70,10 +71,15 @@ def unpack(row: RowMapping) -> Answered:
 
 
 def _pack_texts(texts: Sequence[str] | None) -> str | None:
-    return None if texts is None else json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+    return None if texts is None else _encode(texts)
 
 
-def _pack_numbers(numbers: Sequence[float | None]) -> str:
+def _pack_numbers(numbers: tuple[float | None, ...]) -> str:
+    if None not in numbers:
+        # By one format for all: several times faster, and a worker has better things to do.
+        text = f"[{('%.6g,' * len(numbers))[:-1] % numbers}]"
+        if "n" not in text:  # neither nan nor inf, which are no JSON
+            return text
     return f"[{','.join(map(_pack_number, numbers))}]"
 
 
