@@ -11,7 +11,6 @@ from components.models.predictor import Ranked
 from serving.refusal import Refusal
 from serving.release import Release
 from serving.schemas import (
-    MAX_K,
     Counts,
     ModelAnswer,
     Origin,
@@ -31,7 +30,7 @@ from serving.schemas import (
     UserRating,
 )
 
-# How many times k of the look-alikes a user's taste may choose from.
+# How many times k of the look-alikes a user's taste may choose from, and looks of the best.
 _CIRCLE = 5
 _SHOWN_CATEGORIES = 20
 _NOTHING = History.empty()
@@ -58,7 +57,11 @@ def recommend(
     excluded, missing = find(release, request.exclude)
     seen = np.concatenate([_seen(release, request.user_id), history.items_N, excluded])
     allowed_I = None if request.category is None else belong(release, request.category)
-    recommended = predictor.recommend(user, request.k, seen, allowed_I)
+    if request.diversity > 0:
+        wide = predictor.recommend(user, request.k * _CIRCLE, seen, allowed_I)
+        recommended = predictor.spread(wide, request.k, request.diversity)
+    else:
+        recommended = predictor.recommend(user, request.k, seen, allowed_I)
     return RecommendAnswer(
         items=[
             RecommendedItem(**facts(release, item.item_id), rating=item.score)
@@ -125,24 +128,26 @@ def predict_rating(release: Release, request: PredictRequest) -> PredictAnswer:
 
 def recommend_by_image(
     release: Release,
-    embedding_E: Floats,
+    embeddings_BE: Floats,
     *,
     user_id: str | None,
     k: int,
     exclude: Sequence[str],
 ) -> RecommendByImageAnswer:
-    """Answer /recommend_by_image: look-alikes of a picture, and the best of them for a user."""
+    """Answer /recommend_by_image: look-alikes of pictures, and the best of them for a user."""
     predictor = release.predictor
     user = predictor.fold_user(user_id)
-    item = predictor.fold_image(embedding_E)
+    pictures = predictor.fold_images(embeddings_BE)
     excluded, missing = find(release, exclude)
-    circle = predictor.neighbours(embedding_E, min(k * _CIRCLE, MAX_K * _CIRCLE), excluded)
+    lengths_B1 = np.linalg.norm(embeddings_BE, axis=1, keepdims=True)
+    look_E = (embeddings_BE / np.maximum(lengths_B1, 1e-12)).mean(axis=0)
+    circle = predictor.neighbours(look_E, k * _CIRCLE, excluded)
     return RecommendByImageAnswer(
         similar=_similar_items(release, circle[:k]),
         items=_rerank(release, user_id, circle)[:k],
-        rating=float(predictor.rate(user, item)[0]),
+        rating=float(predictor.rate(user, pictures).mean()),
         path=user.paths[0],
-        item_path=item.paths[0],
+        item_path=pictures.paths[0],
         unknown_items=unique(missing),
         model=origin(release),
     )

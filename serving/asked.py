@@ -20,10 +20,14 @@ _FIT = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 @dataclass
 class Asked:
-    """One request; `release` is the one that it was answered from, None before or without."""
+    """One request; `release` is the one that it was answered from, None before or without.
+
+    `path` is what the answer rests on, None where answers do not say.
+    """
 
     request_id: str
     release: "Release | None" = None
+    path: str | None = None
     started: float = field(default_factory=time.perf_counter)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -58,6 +62,13 @@ def answered_from(release: "Release") -> None:
 def now() -> Asked | None:
     """Return the request of this task; None outside of one."""
     return _now.get()
+
+
+def answered_by(path: str | None) -> None:
+    """Note what the answer to the request of this task rests on."""
+    asked = _now.get()
+    if asked is not None:
+        asked.path = path
 
 
 def request_id() -> str | None:

@@ -13,7 +13,6 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.asked import Asked, begin
 from serving.refusal import Refusal, listen
 
 _SENTENCES: dict[int, str] = {
@@ -65,16 +64,15 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        named = _Named(send, begin(scope["headers"]))
         try:
             body = await self._read(scope, receive)
         except RefusedError as refused:
             log.info("request refused path=%s status=%s", scope["path"], int(refused.status))
-            await answer_error(named, refused.status, refused.sentence, [(b"connection", b"close")])
+            await answer_error(send, refused.status, refused.sentence, [(b"connection", b"close")])
         except GoneError:
             return
         else:
-            await self.app(scope, _replay(body, receive), _ErrorShaper(named, listen()))
+            await self.app(scope, _replay(body, receive), _ErrorShaper(send, listen()))
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
@@ -91,19 +89,6 @@ class Door:
                 HTTPStatus.REQUEST_TIMEOUT,
                 f"the body was not whole after {self.limits.seconds:g} seconds",
             ) from None
-
-
-class _Named:
-    """Tells on every answer its request, and the model and lineage that it came from."""
-
-    def __init__(self, send: Send, asked: Asked) -> None:
-        self._send = send
-        self._asked = asked
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *self._asked.headers()]}
-        await self._send(message)
 
 
 class _ErrorShaper:

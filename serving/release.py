@@ -27,6 +27,8 @@ from components.packaging.release import (
 )
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from components.features.encoders import Encoder
 
 # More would cost seconds to decode; what a camera makes is below.
@@ -52,10 +54,13 @@ class Release:
     questions: int = 0
     max_difference: float = math.nan
 
+    def decode(self, content: bytes) -> "Image.Image":
+        """Return an uploaded picture, upright RGB; raise ImageError if it is none."""
+        return decode_image(content, max_megapixels=MAX_MEGAPIXELS)
+
     def embed(self, content: bytes) -> Floats:
         """Return the embedding (E,) of an uploaded picture; raise ImageError if it is none."""
-        image = decode_image(content, max_megapixels=MAX_MEGAPIXELS)
-        embedding_E: Floats = self.encoder.encode([image])[0]
+        embedding_E: Floats = self.encoder.encode([self.decode(content)])[0]
         return embedding_E
 
 

@@ -18,6 +18,9 @@ MAX_K = 1000
 MAX_LIST = 1000
 MAX_ID = 256
 MAX_USERS = 100
+MAX_PICTURES = 8
+# Every pick compares what is left with it, so a diverse list is a short one.
+MAX_DIVERSE = 100
 MAX_EVENTS = 1000
 MAX_PAGE = 100
 MAX_OFFSET = 100_000_000
@@ -133,6 +136,21 @@ class RecommendRequest(Request):
     category: Identifier | None = Field(
         None, description="Return items of this category only.", examples=["landscape"]
     )
+    diversity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="How much looks that differ count beside ratings: 0 is the best items whatever "
+        f"they look like, 1 is those that look least alike. Above 0, k is {MAX_DIVERSE} at most.",
+        examples=[0.3],
+    )
+
+    @model_validator(mode="after")
+    def _check_diverse(self) -> "RecommendRequest":
+        if self.diversity > 0 and self.k > MAX_DIVERSE:
+            raise ValueError(f"with diversity, k is {MAX_DIVERSE} at most, not {self.k}")
+        return self
 
 
 class SimilarRequest(Request):
@@ -225,9 +243,13 @@ class FeedbackRequest(Request):
 
 
 class RecommendByImageRequest(FormRequest):
-    """A picture, and for whom to recommend."""
+    """Pictures of what is wanted, and for whom to recommend."""
 
-    image: Upload
+    image: list[Upload] = Field(
+        min_length=1,
+        max_length=MAX_PICTURES,
+        description="The part repeated for each picture: what is common to their looks counts.",
+    )
     user_id: UserId | None = None
     k: K = 10
     exclude: Exclude = []
@@ -409,11 +431,15 @@ class PredictAnswer(Answer):
 class RecommendByImageAnswer(Answer):
     """What looks like the picture, and which of it the user would like best."""
 
-    similar: list[SimilarItem] = Field(description="Most alike first.")
+    similar: list[SimilarItem] = Field(
+        description="Most alike first; of several pictures, to the mean of their looks."
+    )
     items: list[RecommendedLook] = Field(
         description="From a wider circle of look-alikes, best for the user first."
     )
-    rating: float = Field(description="How the user would rate the picture itself.")
+    rating: float = Field(
+        description="How the user would rate the picture itself; of several, the mean."
+    )
     path: AnswerPath
     item_path: ItemPath
     unknown_items: Unknown

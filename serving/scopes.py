@@ -43,9 +43,10 @@ def find_scope(path: str) -> str | None:
     exact = ROUTES.get(path)
     if exact is not None:
         return exact
-    below = (scope for route, scope in ROUTES.items() if _is_below(path, route))
+    below = (scope for route, scope in ROUTES.items() if is_below(path, route))
     return next(below, None)
 
 
-def _is_below(path: str, route: str) -> bool:
+def is_below(path: str, route: str) -> bool:
+    """Whether a route ends in /* and a path lies below it."""
     return route.endswith("/*") and path.startswith(route[:-1])

@@ -4,10 +4,8 @@ BentoML imports this module in its process manager too, which answers nothing: s
 pandas or torch is imported by the worker, as it starts.
 """
 
-import asyncio
 import gc
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +24,8 @@ from serving.endpoint import Endpoint
 from serving.guard import caller
 from serving.inputs import form_input, json_input
 from serving.lifeline import follow
+from serving.looking import Looking
+from serving.metrics import open_meter
 from serving.refusal import ExpectedFilter, Refusal
 from serving.schemas import (
     FeedbackAnswer,
@@ -41,6 +41,7 @@ from serving.schemas import (
     SimilarAnswer,
     SimilarRequest,
 )
+from serving.turns import Line
 
 if TYPE_CHECKING:
     from components.answers.log import AnswerLog
@@ -53,6 +54,12 @@ if TYPE_CHECKING:
 # A thread more would only contend with the other workers for the same cores.
 _THREADS = 1
 _TIMEOUT_SECONDS = 30
+# Who would wait longer hears at once that all are busy, while asking again still helps.
+_LIST_PATIENCE = 0.1
+_PICTURE_PATIENCE = 2.0
+# Uploads in hand, decoded or waiting for the network; and pages made in threads.
+_LOOKED_AT = 16
+_PAGES = 4
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
@@ -102,7 +109,7 @@ class Beholder:
         self._feedback = _open_feedback(settings)
         pages.state.current, pages.state.feedback = self._current, self._feedback
         pages.state.answers = self._answers = _open_answers(settings)
-        self._looking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="looking")
+        self._looking = Looking(open_meter().count_batch)
         _settle_memory()
 
     @staticmethod
@@ -115,6 +122,22 @@ class Beholder:
             "/feedback": Quick(FeedbackRequest, _take),
             "/similar": Quick(SimilarRequest, _similar),
             "/predict_rating": Quick(PredictRequest, _predict),
+        }
+
+    @staticmethod
+    def lines() -> dict[str, Line]:
+        """Return where requests wait for their turn, by their address."""
+        lists = Line(places=1, patience=_LIST_PATIENCE)
+        pictures = Line(places=_LOOKED_AT, patience=_PICTURE_PATIENCE)
+        pages = Line(places=_PAGES, patience=_LIST_PATIENCE)
+        return {
+            "/recommend": lists,
+            "/similar": lists,
+            "/predict_rating": lists,
+            "/recommend_by_image": pictures,
+            "/predict_rating_by_image": pictures,
+            "/items": pages,
+            "/explain": pages,
         }
 
     @staticmethod
@@ -149,7 +172,7 @@ class Beholder:
         release = self._ready()
         answer = answers.recommend_by_image(
             release,
-            await self._look(release, request.image),
+            await self._look(release, *request.image),
             user_id=request.user_id,
             k=request.k,
             exclude=request.exclude,
@@ -174,27 +197,26 @@ class Beholder:
         from serving import answers
 
         release = self._ready()
-        embedding_E = await self._look(release, request.image)
+        (embedding_E,) = await self._look(release, request.image)
         answer = answers.predict_rating_by_image(release, embedding_E, request.user_ids)
         return _record("predict_rating_by_image", request, answer)
 
     @bentoml.on_shutdown
-    def close_feedback(self) -> None:
-        """Store what still waits."""
-        for log_ in (self._feedback, self._answers):
-            if log_ is not None:
-                log_.close()
+    def close(self) -> None:
+        """End the threads; store what users told and were told, and still waits."""
+        self._looking.close()
+        for kept in (self._feedback, self._answers):
+            if kept is not None:
+                kept.close()
 
     def _ready(self) -> "Release":
         release = self.release_now()
         answered_from(release)
         return release
 
-    async def _look(self, release: "Release", content: bytes) -> "Floats":
-        """Decode and encode an upload beside the event loop, one after the other."""
-        loop = asyncio.get_running_loop()
+    async def _look(self, release: "Release", *contents: bytes) -> "Floats":
         try:
-            return await loop.run_in_executor(self._looking, release.embed, content)
+            return await self._looking.embed(release, contents)
         except ImageError as error:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"image: {error}") from None
 

@@ -58,11 +58,11 @@ def test_operation_says_what_it_takes_answers_and_refuses(path: str):
 
 def test_uploads_are_binary_and_only_they_are_required():
     schema = DOCUMENT["components"]["schemas"]["RecommendByImageRequest"]
-    assert schema["properties"]["image"]["format"] == "binary"
+    assert schema["properties"]["image"]["items"]["format"] == "binary"
     assert schema["required"] == ["image"]
     assert schema["additionalProperties"] is False
 
 
 def test_client_of_bentoml_sees_uploads_as_files():
     routes = {route["name"]: route for route in Beholder.schema()["routes"]}
-    assert routes["recommend_by_image"]["input"]["properties"]["image"]["type"] == "file"
+    assert routes["recommend_by_image"]["input"]["properties"]["image"]["items"]["type"] == "file"
