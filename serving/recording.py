@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from components.answers.address import OFF
 from components.answers.answered import Answered
 from components.answers.log import AnswerLog
 from components.errors import BeholderError
 from components.settings import Settings
 from serving.asked import now
 from serving.guard import caller
+from serving.metrics import open_meter
 from serving.schemas import (
     PredictAnswer,
     PredictByImageAnswer,
@@ -30,14 +32,19 @@ log = logging.getLogger(__name__)
 
 def open_log(settings: Settings) -> AnswerLog | None:
     """Return the log that the settings name; None without one, or where it cannot be had."""
-    if settings.answers_url is None:
+    address = settings.answers_url
+    if address is None or address == OFF:
         return None
     try:
-        answers = AnswerLog(settings.answers_url)
+        answers = AnswerLog(address)
     except (BeholderError, OSError) as error:
         log.error("answer log refused, nothing is kept reason=%s", error)
         return None
-    answers.begin(keep_days=settings.answers_days, max_gb=settings.answers_gb)
+    answers.begin(
+        keep_days=settings.answers_days,
+        max_gb=settings.answers_gb,
+        on_loss=open_meter().count_lost,
+    )
     return answers
 
 

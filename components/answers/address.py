@@ -1,9 +1,11 @@
 """Where a workspace's answer log is, and whether there is to be one."""
 
+from pathlib import Path
+
+from components import sqlite
 from components.answers.tables import LAYOUT
 from components.paths import Workspace
 from components.settings import Settings
-from components.sqlite import SCHEME, find_file
 
 OFF = "off"
 
@@ -14,8 +16,13 @@ def find_address(workspace: Workspace, settings: Settings) -> str | None:
     Raises ParameterError if the settings name no file.
     """
     if settings.answers_url is None:
-        return f"{SCHEME}{workspace.answers}"
+        return f"{sqlite.SCHEME}{workspace.answers}"
     if settings.answers_url == OFF:
         return None
     # Whole, for the endpoint may run in another folder.
-    return f"{SCHEME}{find_file(settings.answers_url, LAYOUT)}"
+    return f"{sqlite.SCHEME}{find_file(settings.answers_url)}"
+
+
+def find_file(address: str) -> Path:
+    """Return the file that an address names; raise ParameterError if it names none."""
+    return sqlite.find_file(address, LAYOUT)

@@ -1,6 +1,6 @@
 """The answer log of a workspace: answers in, and out again by the id of their request."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -35,19 +35,20 @@ class AnswerLog:
         self._engine = open_engine(address, LAYOUT)
         self._writer: Writer | None = None
 
-    def begin(self, *, keep_days: float, max_gb: float) -> None:
-        """Take answers from now on, and delete those that are older or too much."""
-        self._writer = Writer(self._engine, keep_seconds=keep_days * _DAY, max_bytes=max_gb * _GB)
+    def begin(
+        self, *, keep_days: float, max_gb: float, on_loss: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Take answers from now on, and delete those that are older or too much.
+
+        `on_loss` is told how many answers had to be given up, whenever some are.
+        """
+        seconds, limit = keep_days * _DAY, max_gb * _GB
+        self._writer = Writer(self._engine, keep_seconds=seconds, max_bytes=limit, on_loss=on_loss)
 
     def submit(self, answered: Answered) -> None:
         """Keep an answer, about a second later; `begin` comes first."""
         assert self._writer is not None
         self._writer.submit(answered)
-
-    @property
-    def lost(self) -> int:
-        """How many answers this process could not keep."""
-        return 0 if self._writer is None else self._writer.lost
 
     def find(self, request_id: str) -> list[Answered]:
         """Return the answers to requests of an id, oldest first."""

@@ -35,7 +35,7 @@ class Writer:
     """Stores answers in the order in which they came, about once a second.
 
     Those older than `keep_seconds` go, and the oldest where the file holds more than `max_bytes`.
-    `lost` is how many this process had to give up.
+    `on_loss` is told how many had to be given up.
     """
 
     def __init__(
@@ -46,13 +46,14 @@ class Writer:
         max_bytes: float,
         max_waiting: int = MAX_WAITING,
         clock: Callable[[], float] = time.time,
+        on_loss: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.lost = 0
         self._engine = engine
         self._keep_seconds = keep_seconds
         self._max_bytes = max_bytes
         self._max_waiting = max_waiting
         self._clock = clock
+        self._on_loss = on_loss
         self._waiting: deque[Answered] = deque()
         self._weight = 0
         self._untold = 0  # of those that were lost: how many the file does not know of yet
@@ -152,7 +153,7 @@ class Writer:
 
     def _lose(self, number: int) -> None:
         self._untold += number
-        self.lost += number
+        self._on_loss(number)
 
 
 def _weigh(answered: Answered) -> int:
