@@ -10,9 +10,9 @@ from typing import Literal, get_args
 from components.errors import ParameterError
 
 Kind = Literal[
-    *("version", "lineage", "run", "bento", "bundle", "batch", "data", "image", "item", "user"),
+    "version", "lineage", "run", "bento", "bundle", "batch", "data", "image", "item", "user",
     "request",
-]
+]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ACCEPTED = (
     "a version's number or alias, a lineage id, an MLflow run, a Bento's tag or digest, the line "
