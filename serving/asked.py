@@ -46,10 +46,18 @@ _now: ContextVar[Asked | None] = ContextVar("asked", default=None)
 def begin(headers: list[tuple[bytes, bytes]]) -> Asked:
     """Begin a request in this task; its id is the caller's, if that is fit to be repeated."""
     given = next((value for name, value in headers if name == REQUEST_ID), b"")
-    request_id = given.decode() if _FIT.fullmatch(given) else os.urandom(16).hex()
+    request_id = given.decode() if _FIT.fullmatch(given) else make_id()
     asked = Asked(request_id)
     _now.set(asked)
     return asked
+
+
+def make_id() -> str:
+    """Return a new id: 12 hex digits of the time in milliseconds, then 20 that nobody can guess.
+
+    What is stored under ids that grow costs half of what it costs under ids all over the place.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
 
 def answered_from(release: "Release") -> None:

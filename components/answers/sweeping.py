@@ -20,7 +20,7 @@ def sweep(engine: Engine, *, before: float, max_bytes: float) -> int:
     """
     with engine.connect() as connection:
         is_too_large = measure(connection) > max_bytes
-        if not is_too_large and (_oldest(connection) or before) >= before:
+        if not is_too_large and not _has_any(connection, before):
             return 0
         begin(connection)
         connection.execute(delete(losses).where(losses.c.at < before))
@@ -39,8 +39,9 @@ def measure(connection: Connection) -> int:
     return (pages - free) * size
 
 
-def _oldest(connection: Connection) -> float | None:
-    return connection.execute(select(func.min(answers.c.at))).scalar()
+def _has_any(connection: Connection, before: float) -> bool:
+    oldest = connection.execute(select(func.min(answers.c.at))).scalar()
+    return oldest is not None and oldest < before
 
 
 def _delete(connection: Connection, before: float | None = None) -> int:
