@@ -38,9 +38,7 @@ class Endpoint(Service[T]):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application that a worker runs."""
-        app = FastPath(
-            super().to_asgi(is_main=is_main), self.inner.quick(), self.inner.release_now
-        )
+        app = FastPath(super().to_asgi(is_main=is_main), self.inner.quick(), self.inner.release_now)
         settings = load_settings()
         folder = settings.endpoint_folder
         # Outermost: who may not ask has no body read.

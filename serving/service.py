@@ -9,6 +9,7 @@ import gc
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bentoml
@@ -233,7 +234,7 @@ def _open(settings: Settings) -> "Current | None":
         return Current(
             find_release(settings.release),
             settings.endpoint_folder,
-            lambda bento: open_release(bento, device),
+            lambda place: open_release(Path(place.bento), device, place),
             after_swap=_settle_memory,
         )
     except BeholderError as error:

@@ -1,7 +1,7 @@
 """A bundle that answers by ids: ratings of pairs, lists for users, neighbours of items."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
 from components.models.categories import Categories
+from components.models.overlay import Overlay, find_withdrawn
 from components.models.protocol import Asker, Side, rate_pairs
 from components.models.top import find_top
 from components.models.trending import order_by_trend, trend
@@ -34,17 +35,32 @@ class Recommended:
 
 
 class Predictor:
-    """Answers from one immutable bundle; safe to share between threads."""
+    """Answers from one immutable bundle; safe to share between threads.
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
+    With an overlay, `bundle.catalogue` is the refreshed one: items that came since follow those
+    that were learnt, and are answered for as images never seen. No answer about the others changes
+    by a bit. Items that are withdrawn may be asked about, but are in no list.
+    """
+
+    def __init__(self, bundle: Bundle, overlay: Overlay | None = None) -> None:
         self._model = bundle.recommender()
         self._items = self._model.known_items()
+        self._learnt = len(self._items)
+        if overlay is not None:
+            bundle = replace(bundle, catalogue=overlay.extend(bundle.catalogue))
+            self._items = self._items.join(self._model.fold_items(overlay.embeddings_AE))
+        self.bundle = bundle
+        self.withdrawn = find_withdrawn(bundle.catalogue, overlay)
         width = bundle.catalogue.embeddings_IE.shape[1]
         self._prior_item = self._model.fold_items(np.zeros((1, width), np.float32))
         norms = np.linalg.norm(bundle.catalogue.embeddings_IE, axis=1, keepdims=True)
         self._looks_IE = bundle.catalogue.embeddings_IE / np.maximum(norms, 1e-12)
         self._trending = self._order_by_trend()
+
+    @property
+    def appended(self) -> int:
+        """How many items came since the bundle was learnt: the last ones of the catalogue."""
+        return len(self._items) - self._learnt
 
     @cached_property
     def categories(self) -> Categories:
@@ -71,8 +87,8 @@ class Predictor:
     ) -> Side:
         """Return one user's side: what training knows of the id, then `extra` ratings on top.
 
-        A later rating of the same item replaces the earlier one. `now` is when, in seconds; None
-        asks regardless of time.
+        A later rating of the same item replaces the earlier one. One of an item that came since the
+        bundle was learnt says nothing yet. `now` is when, in seconds; None asks regardless of time.
         """
         return self.fold_all([user_id], [extra], [now])
 
@@ -87,8 +103,8 @@ class Predictor:
         indices = [UNKNOWN if user is None else int(book.find([user])[0]) for user in user_ids]
         histories = [book.history(index) for index in indices]
         for row, extra in enumerate(extras or ()):
-            if extra is not None and len(extra):
-                histories[row] = _append(histories[row], extra)
+            if extra is not None and len(known := self._keep_learnt(extra)):
+                histories[row] = _append(histories[row], known)
         return self._model.fold_users(
             [
                 Asker(index, history, now)
@@ -139,7 +155,7 @@ class Predictor:
 
     def score(self, user: Side) -> Floats:
         """Return one user's predicted rating of every item of the catalogue, unclipped (I,)."""
-        scores_I = self._items.vectors_BD @ user.vectors_BD[0]
+        scores_I = self._multiply(self._items.vectors_BD, user.vectors_BD[0])
         return scores_I + self._items.bias_B + user.bias_B[0] + np.float32(self._model.mean)
 
     def score_users(self, users: Side) -> Floats:
@@ -157,7 +173,7 @@ class Predictor:
         path = user.paths[0]
         if path != "prior" or self._trending is None:
             return Recommended(self.rank(user, k, exclude, allowed_I), path)
-        is_free_I = np.ones(len(self._trending), bool) if allowed_I is None else allowed_I.copy()
+        is_free_I = np.ones(len(self._items), bool) if allowed_I is None else allowed_I.copy()
         is_free_I[exclude] = False
         shown = self._trending[is_free_I[self._trending]][:k]
         return Recommended(self._list(shown, self._clip(self.score(user)[shown])), "rules")
@@ -174,7 +190,7 @@ class Predictor:
     ) -> list[Ranked]:
         """Return the k items that look most like an embedding, by cosine; 1 is the same look."""
         norm = max(float(np.linalg.norm(embedding_E)), 1e-12)
-        looks_I = self._looks_IE @ (embedding_E / np.float32(norm))
+        looks_I = self._multiply(self._looks_IE, embedding_E / np.float32(norm))
         allowed = self.bundle.catalogue.has_image_I
         if allowed_I is not None:
             allowed = allowed & allowed_I
@@ -185,6 +201,7 @@ class Predictor:
     ) -> list[Ranked]:
         scores_I = scores_I.astype(np.float32, copy=True)
         scores_I[exclude] = -np.inf
+        scores_I[self.withdrawn] = -np.inf
         if allowed_I is not None:
             scores_I[~allowed_I] = -np.inf
         best = find_top(scores_I, k)
@@ -202,7 +219,24 @@ class Predictor:
         trend_I = trend(
             bundle.users, len(bundle.catalogue), bundle.scale, section["half_life_days"]
         )
-        return order_by_trend(trend_I, self.score(self.fold_user(None)))
+        order = order_by_trend(trend_I, self.score(self.fold_user(None)))
+        return order[~np.isin(order, self.withdrawn)]
+
+    def _multiply(self, rows_IX: Floats, vector_X: Floats) -> Floats:
+        """Return rows @ vector; appended rows apart, for a longer product may round the others."""
+        product: Floats
+        if not self.appended:
+            product = rows_IX @ vector_X
+        else:
+            learnt_IX, appended_IX = rows_IX[: self._learnt], rows_IX[self._learnt :]
+            product = np.concatenate([learnt_IX @ vector_X, appended_IX @ vector_X])
+        return product
+
+    def _keep_learnt(self, history: History) -> History:
+        if not self.appended:
+            return history
+        kept_N = history.items_N < self._learnt
+        return History(history.items_N[kept_N], history.ratings_N[kept_N], history.times_N[kept_N])
 
     def _clip(self, ratings: Floats) -> Floats:
         return np.clip(ratings, *self.bundle.scale).astype(np.float32)

@@ -38,7 +38,9 @@ def begin() -> Iterator[Begin]:
     begun = []
 
     def make(own: Path, folder: Path | None) -> Current:
-        begun.append(Current(own, folder, lambda bento: open_release(bento, "cpu")))
+        begun.append(
+            Current(own, folder, lambda place: open_release(Path(place.bento), "cpu", place))
+        )
         return begun[-1]
 
     yield make
