@@ -1,4 +1,4 @@
-"""`beholder catalogue show`: what answers is compared with what was ingested; nothing is changed."""
+"""`beholder catalogue show`: what answers beside what was ingested; nothing is changed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

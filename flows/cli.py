@@ -227,9 +227,9 @@ def deploy(
 ) -> None:
     """Let every endpoint that runs answer with the champion; start one where none runs.
 
-    All workers take it up or none does, with the catalogue of the last refresh, and no
-    request is lost. A version that was champion before becomes champion again,
-    once it has passed its trial, as by 'beholder rollback'.
+    All workers take it up or none does, with the catalogue of the last
+    refresh, and no request is lost. A version that was champion before becomes
+    champion again, once it has passed its trial, as by 'beholder rollback'.
     """
     from flows.deploy_command import deploy_and_show
 

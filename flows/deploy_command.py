@@ -1,4 +1,4 @@
-"""`beholder deploy`: the champion into every endpoint; another version by the way that it may go."""
+"""`beholder deploy`: the champion into every endpoint; another version by the way open to it."""
 
 import typer
 

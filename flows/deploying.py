@@ -26,7 +26,7 @@ from components.packaging.pointer import (
 from components.packaging.release import read_release
 from components.paths import Workspace
 from components.promotion.registry import Version
-from flows.overlays import find_overlay
+from flows.overlays import find_overlay_of
 from flows.releases import fetch_bento
 
 BACKGROUND = "background"
@@ -154,10 +154,10 @@ def await_workers(folder: Path) -> int:
 def find_place(workspace: Workspace, bento: Path, *, keep: bool = False) -> Place:
     """Return where a Bento stands, what it holds, and the overlay to open with it.
 
-    `keep` as in `find_overlay`.
+    `keep` as in `find_overlay_of`.
     """
     place = Place(str(bento.resolve()), read_release(bento).content)
-    overlay = find_overlay(workspace, bento, keep=keep)
+    overlay = find_overlay_of(workspace, bento, keep=keep)
     if overlay is None:
         return place
     folder, digest = overlay

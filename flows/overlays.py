@@ -24,28 +24,33 @@ log = logging.getLogger(__name__)
 
 
 def find_overlay(
-    workspace: Workspace, bento: Path, *, keep: bool = False
+    workspace: Workspace, bundle: Path, data_version: str | None, *, keep: bool = False
 ) -> tuple[Path, str] | None:
-    """Return the folder and digest of the overlay that a Bento shall be opened with.
+    """Return the folder and digest of the overlay that a served bundle shall be opened with.
 
-    None where nothing was refreshed yet, or nothing that this Bento does not know. New images are
+    None where nothing was refreshed yet, or nothing that this bundle does not know. New images are
     encoded by its own encoder, and with `keep` stay in the store, for whose writers the caller
     holds the work lock. Raises CorruptFileError naming an image that is needed and not here.
     """
     snapshot = find_snapshot(workspace)
     if snapshot is None:
         return None
-    if not (bento / _OPENS_OVERLAYS).is_file():
-        log.warning("catalogue not taken up, the release is older than refreshing bento=%s", bento)
-        return None
     from components.catalogue.deriving import Encoding, derive_overlay
 
     encoding = Encoding(load_params(workspace.params), load_settings(), keep)
-    learnt_from = read_json(bento / LINEAGE).get("data_version")
     with _hold_catalogue(workspace):
-        return derive_overlay(
-            workspace, snapshot, bento / BUNDLE, encoding, data_version=learnt_from
-        )
+        return derive_overlay(workspace, snapshot, bundle, encoding, data_version=data_version)
+
+
+def find_overlay_of(
+    workspace: Workspace, bento: Path, *, keep: bool = False
+) -> tuple[Path, str] | None:
+    """Do what `find_overlay` does for a Bento; None too for one that is older than overlays."""
+    if not (bento / _OPENS_OVERLAYS).is_file():
+        log.warning("catalogue not taken up, the release is older than refreshing bento=%s", bento)
+        return None
+    data_version = read_json(bento / LINEAGE).get("data_version")
+    return find_overlay(workspace, bento / BUNDLE, data_version, keep=keep)
 
 
 def require_overlays(bento: Path) -> None:

@@ -12,7 +12,7 @@ AVAILABLE = "available"
 
 _YES = ("true", "t", "yes", "y", "1")
 _NO = ("false", "f", "no", "n", "0")
-WORDS = "true or false"
+WORDS = "true nor false"
 
 
 def says_nothing_else(text: str) -> bool:
