@@ -124,6 +124,11 @@ class Workspace:
         return self.state / "cache"
 
     @property
+    def pictures(self) -> Path:
+        """Small copies of the items' pictures, for the endpoint to show."""
+        return self.cache / "pictures"
+
+    @property
     def dvc_state(self) -> Path:
         """DVC's site cache of this workspace, whoever calls it: us or a person."""
         return self.state / "dvc"

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     require_keys: bool | None = Field(
         None, description="whether the endpoint asks for keys; default: unless on loopback"
     )
+    pictures: Path | None = Field(
+        None, description="small copies of the items' pictures, for the endpoint to show"
+    )
     endpoint_workers: int = Field(2, ge=1, le=64, description="processes of the endpoint")
     actor: str | None = Field(None, description="who acts, in the ledger; default: user@host")
     mlflow_tracking_uri: str | None = Field(

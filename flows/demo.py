@@ -170,7 +170,7 @@ def _print_places(
     report = workspace.evaluation_report / "report.html"
     where = os.path.relpath(folder)
     lines = (
-        ("endpoint", f"{endpoint}  (API page, try it there)"),
+        ("endpoint", f"{endpoint}  (a page to try it)"),
         ("report", str(report)),
         ("MLflow", f"{mlflow}/#/models"),
         ("Prefect", f"{prefect}/runs"),

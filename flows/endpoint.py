@@ -31,6 +31,7 @@ from flows.deploying import (
 )
 from flows.endpoint_settings import build_settings, check_keys, describe_keys
 from flows.environment import build_environment
+from flows.pictures import make_pictures
 from flows.releases import fetch_bento, open_registry, require_champion
 from flows.servers import endpoint
 from flows.services import Services, choose_port
@@ -65,8 +66,12 @@ def serve_champion(
     folder = endpoint_folder(workspace, str(os.getpid()))  # the server takes this process's place
     place = find_place(workspace, bento)
     begin(folder, place, settings.endpoint_workers)
+    make_pictures(workspace, place)
     _record(workspace, champion, place, f"http://{host}:{port}")
-    typer.echo(f"version {champion.number} at http://{host}:{port}, its API at /; Ctrl-C ends it")
+    typer.echo(
+        f"version {champion.number} at http://{host}:{port}, a page to try it at /, its API at "
+        "/api; Ctrl-C ends it"
+    )
     command = serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)
     typer.echo(describe_keys(workspace, settings, host))
     environment = build_environment(
@@ -119,6 +124,7 @@ def roll_out(
         champion = require_champion(workspace)
         bento = fetch_bento(workspace, champion)
         place = find_place(workspace, bento)
+        make_pictures(workspace, place)
         services = Services(workspace, host or load_settings().host)
         url: str | None = None
         taken: list[Takeover] = []

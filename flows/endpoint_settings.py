@@ -1,4 +1,4 @@
-"""What an endpoint is told when it starts: where its feedback log and its keys are."""
+"""What an endpoint is told when it starts: where its feedback log, keys and pictures are."""
 
 from components.errors import WorkspaceError
 from components.feedback.address import find_address
@@ -14,6 +14,7 @@ def build_settings(workspace: Workspace, settings: Settings, host: str) -> dict[
         "BEHOLDER_FEEDBACK_URL": find_address(workspace, settings),
         "BEHOLDER_KEYS_FILE": str(find_key_file(workspace, settings)),
         "BEHOLDER_REQUIRE_KEYS": str(requires_keys(settings, host)).lower(),
+        "BEHOLDER_PICTURES": str(workspace.pictures.resolve()),
     }
 
 

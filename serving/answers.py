@@ -11,7 +11,6 @@ from components.models.predictor import Ranked
 from serving.refusal import Refusal
 from serving.release import Release
 from serving.schemas import (
-    MAX_K,
     Counts,
     ModelAnswer,
     Origin,
@@ -31,7 +30,7 @@ from serving.schemas import (
     UserRating,
 )
 
-# How many times k of the look-alikes a user's taste may choose from.
+# How many times k of the look-alikes a user's taste may choose from, and looks of the best.
 _CIRCLE = 5
 _SHOWN_CATEGORIES = 20
 _NOTHING = History.empty()
@@ -55,18 +54,22 @@ def recommend(
     if remembered:
         history = join(remembered, history)
     user = predictor.fold_user(request.user_id, history, int(time.time()))
-    excluded, missing = _find(release, request.exclude)
+    excluded, missing = find(release, request.exclude)
     seen = np.concatenate([_seen(release, request.user_id), history.items_N, excluded])
-    allowed_I = None if request.category is None else _belong(release, request.category)
-    recommended = predictor.recommend(user, request.k, seen, allowed_I)
+    allowed_I = None if request.category is None else belong(release, request.category)
+    if request.diversity > 0:
+        wide = predictor.recommend(user, request.k * _CIRCLE, seen, allowed_I)
+        recommended = predictor.spread(wide, request.k, request.diversity)
+    else:
+        recommended = predictor.recommend(user, request.k, seen, allowed_I)
     return RecommendAnswer(
         items=[
-            RecommendedItem(**_facts(release, item.item_id), rating=item.score)
+            RecommendedItem(**facts(release, item.item_id), rating=item.score)
             for item in recommended.items
         ],
         path=recommended.path,
         remembered=None if remembered is None else len(remembered),
-        unknown_items=_unique([*unknown, *missing]),
+        unknown_items=unique([*unknown, *missing]),
         model=origin(release),
     )
 
@@ -82,13 +85,13 @@ def similar(release: Release, request: SimilarRequest) -> SimilarAnswer:
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"item_id: item {request.item_id!r} has no image, so nothing looks like it",
         )
-    excluded, missing = _find(release, request.exclude)
+    excluded, missing = find(release, request.exclude)
     ranked = release.predictor.neighbours(
         catalogue.embeddings_IE[index], request.k, np.append(excluded, index)
     )
     return SimilarAnswer(
         items=_similar_items(release, ranked),
-        unknown_items=_unique(missing),
+        unknown_items=unique(missing),
         model=origin(release),
     )
 
@@ -117,7 +120,7 @@ def predict_rating(release: Release, request: PredictRequest) -> PredictAnswer:
                 strict=True,
             )
         ],
-        unknown_items=_unique(_find(release, item_ids)[1]),
+        unknown_items=unique(find(release, item_ids)[1]),
         unknown_users=_unknown_users(release, user_ids),
         model=origin(release),
     )
@@ -125,25 +128,27 @@ def predict_rating(release: Release, request: PredictRequest) -> PredictAnswer:
 
 def recommend_by_image(
     release: Release,
-    embedding_E: Floats,
+    embeddings_BE: Floats,
     *,
     user_id: str | None,
     k: int,
     exclude: Sequence[str],
 ) -> RecommendByImageAnswer:
-    """Answer /recommend_by_image: look-alikes of a picture, and the best of them for a user."""
+    """Answer /recommend_by_image: look-alikes of pictures, and the best of them for a user."""
     predictor = release.predictor
     user = predictor.fold_user(user_id)
-    item = predictor.fold_image(embedding_E)
-    excluded, missing = _find(release, exclude)
-    circle = predictor.neighbours(embedding_E, min(k * _CIRCLE, MAX_K * _CIRCLE), excluded)
+    pictures = predictor.fold_images(embeddings_BE)
+    excluded, missing = find(release, exclude)
+    lengths_B1 = np.linalg.norm(embeddings_BE, axis=1, keepdims=True)
+    look_E = (embeddings_BE / np.maximum(lengths_B1, 1e-12)).mean(axis=0)
+    circle = predictor.neighbours(look_E, k * _CIRCLE, excluded)
     return RecommendByImageAnswer(
         similar=_similar_items(release, circle[:k]),
         items=_rerank(release, user_id, circle)[:k],
-        rating=float(predictor.rate(user, item)[0]),
+        rating=float(predictor.rate(user, pictures).mean()),
         path=user.paths[0],
-        item_path=item.paths[0],
-        unknown_items=_unique(missing),
+        item_path=pictures.paths[0],
+        unknown_items=unique(missing),
         model=origin(release),
     )
 
@@ -218,7 +223,7 @@ def _rerank(
     item_ids = list(looks)
     return [
         RecommendedLook(
-            **_facts(release, item_ids[row]),
+            **facts(release, item_ids[row]),
             similarity=looks[item_ids[row]],
             rating=float(ratings[row]),
         )
@@ -227,10 +232,11 @@ def _rerank(
 
 
 def _similar_items(release: Release, ranked: Iterable[Ranked]) -> list[SimilarItem]:
-    return [SimilarItem(**_facts(release, item.item_id), similarity=item.score) for item in ranked]
+    return [SimilarItem(**facts(release, item.item_id), similarity=item.score) for item in ranked]
 
 
-def _facts(release: Release, item_id: str) -> dict[str, str]:
+def facts(release: Release, item_id: str) -> dict[str, str]:
+    """Return an item as the catalogue describes it."""
     index = int(release.predictor.bundle.catalogue.find([item_id])[0])
     return {
         "item_id": item_id,
@@ -245,7 +251,7 @@ def _seen(release: Release, user_id: str | None) -> Ints:
     return users.history(index).items_N
 
 
-def _belong(release: Release, category: str) -> Bools:
+def belong(release: Release, category: str) -> Bools:
     """Return which items belong to a category; refuse one that no item has."""
     categories = release.predictor.categories
     if category not in categories.names:
@@ -258,7 +264,7 @@ def _belong(release: Release, category: str) -> Bools:
     return categories.mask(category)
 
 
-def _find(release: Release, item_ids: Sequence[str]) -> tuple[Ints, list[str]]:
+def find(release: Release, item_ids: Sequence[str]) -> tuple[Ints, list[str]]:
     """Return the dense indices of the known ids, and the unknown ids."""
     indices = release.predictor.bundle.catalogue.find(item_ids)
     missing = [item for item, index in zip(item_ids, indices, strict=True) if index == UNKNOWN]
@@ -267,10 +273,11 @@ def _find(release: Release, item_ids: Sequence[str]) -> tuple[Ints, list[str]]:
 
 def _unknown_users(release: Release, user_ids: Sequence[str]) -> list[str]:
     indices = release.predictor.bundle.users.find(user_ids)
-    return _unique(u for u, index in zip(user_ids, indices, strict=True) if index == UNKNOWN)
+    return unique(u for u, index in zip(user_ids, indices, strict=True) if index == UNKNOWN)
 
 
-def _unique(ids: Iterable[str]) -> list[str]:
+def unique(ids: Iterable[str]) -> list[str]:
+    """Return ids once each, in their order."""
     return list(dict.fromkeys(ids))
 
 

@@ -19,10 +19,14 @@ _FIT = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 @dataclass
 class Asked:
-    """One request; `release` is the one that it was answered from, None before or without."""
+    """One request; `release` is the one that it was answered from, None before or without.
+
+    `path` is what the answer rests on, None where answers do not say.
+    """
 
     request_id: str
     release: "Release | None" = None
+    path: str | None = None
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return what every answer says of itself."""
@@ -51,6 +55,13 @@ def answered_from(release: "Release") -> None:
     asked = _now.get()
     if asked is not None:
         asked.release = release
+
+
+def answered_by(path: str | None) -> None:
+    """Note what the answer to the request of this task rests on."""
+    asked = _now.get()
+    if asked is not None:
+        asked.path = path
 
 
 def request_id() -> str | None:

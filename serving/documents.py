@@ -1,5 +1,6 @@
 """The OpenAPI document of the endpoint, from the schemas."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from components.pictures import MEDIA_TYPE
 from serving.inputs import JSON
-from serving.schemas import Problem
+from serving.schemas import MAX_ID, Problem
 
 _REF = "#/components/schemas/{model}"
+_PICTURES = (MEDIA_TYPE, "image/svg+xml")
 _PROBLEMS = {
     "400": "The body is not understood.",
     "404": "Something that the request names is not there.",
@@ -25,14 +28,18 @@ _PROBLEMS = {
 
 @dataclass(frozen=True)
 class Operation:
-    """One address: what it takes (nothing for GET) and what it answers."""
+    """One address: what it takes (no body for GET) and what it answers.
+
+    `query` describes the parameters after the `?`; `answer` is None where the answer is a picture.
+    """
 
     path: str
     name: str
     summary: str
     body: type[BaseModel] | None
     media_type: str
-    answer: type[BaseModel]
+    answer: type[BaseModel] | None
+    query: type[BaseModel] | None = None
 
 
 def write_document(
@@ -41,7 +48,7 @@ def write_document(
     """Return the OpenAPI 3.1 document."""
     models = _unique(
         [operation.body for operation in operations if operation.body is not None]
-        + [operation.answer for operation in operations]
+        + [operation.answer for operation in operations if operation.answer is not None]
         + [Problem]
     )
     # As it goes over the wire: a file is a binary string.
@@ -61,10 +68,12 @@ def _path(operation: Operation) -> dict[str, Any]:
         "operationId": operation.name,
         "summary": operation.summary,
         "responses": {
-            "200": _response("The answer.", operation.answer, JSON),
+            "200": _answer(operation.answer),
             **{status: _response(text, Problem, JSON) for status, text in _PROBLEMS.items()},
         },
     }
+    if parameters := _parameters(operation):
+        item["parameters"] = parameters
     if operation.body is None:
         return {"get": item}
     item["requestBody"] = {
@@ -72,6 +81,29 @@ def _path(operation: Operation) -> dict[str, Any]:
         "content": {operation.media_type: {"schema": _reference(operation.body)}},
     }
     return {"post": item}
+
+
+def _answer(model: type[BaseModel] | None) -> dict[str, Any]:
+    if model is not None:
+        return _response("The answer.", model, JSON)
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _PICTURES}
+    return {"description": "The picture, or a placeholder where there is none.", "content": content}
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    """Return what stands in the address: names in braces, then the fields after the `?`."""
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_ID}
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": text}
+        for name in re.findall(r"{(\w+)}", operation.path)
+    ]
+    if operation.query is None:
+        return in_path
+    schema = operation.query.model_json_schema()
+    return in_path + [
+        {"name": name, "in": "query", "required": False, "schema": field}
+        for name, field in schema["properties"].items()
+    ]
 
 
 def _probes() -> dict[str, Any]:

@@ -13,7 +13,6 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.asked import Asked, begin
 from serving.refusal import Refusal, listen
 
 _SENTENCES: dict[int, str] = {
@@ -26,7 +25,7 @@ _SENTENCES: dict[int, str] = {
 }
 log = logging.getLogger(__name__)
 
-# BentoML's page at / would fetch a script that counts its visitors from elsewhere.
+# For a page that brings none of its own: nothing from elsewhere, whatever it asks for.
 _PAGE_POLICY = (b"content-security-policy", b"default-src 'self' 'unsafe-inline' data:")
 _FAILED = "the server failed to answer; its log says why"
 
@@ -65,16 +64,15 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        named = _Named(send, begin(scope["headers"]))
         try:
             body = await self._read(scope, receive)
         except RefusedError as refused:
             log.info("request refused path=%s status=%s", scope["path"], int(refused.status))
-            await answer_error(named, refused.status, refused.sentence, [(b"connection", b"close")])
+            await answer_error(send, refused.status, refused.sentence, [(b"connection", b"close")])
         except GoneError:
             return
         else:
-            await self.app(scope, _replay(body, receive), _ErrorShaper(named, listen()))
+            await self.app(scope, _replay(body, receive), _ErrorShaper(send, listen()))
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
@@ -93,19 +91,6 @@ class Door:
             ) from None
 
 
-class _Named:
-    """Tells on every answer its request, and the model and lineage that it came from."""
-
-    def __init__(self, send: Send, asked: Asked) -> None:
-        self._send = send
-        self._asked = asked
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *self._asked.headers()]}
-        await self._send(message)
-
-
 class _ErrorShaper:
     """Passes answers through; holds an error back until it is whole, and sends one sentence."""
 
@@ -119,7 +104,7 @@ class _ErrorShaper:
         if message["type"] == "http.response.start" and message["status"] >= 400:
             self._start = message
             return
-        if message["type"] == "http.response.start" and _is_page(message):
+        if message["type"] == "http.response.start" and _needs_policy(message):
             message = {**message, "headers": [*message["headers"], _PAGE_POLICY]}
         if self._start is None or message["type"] != "http.response.body":
             await self._send(message)
@@ -138,9 +123,11 @@ class _ErrorShaper:
             self._start = None
 
 
-def _is_page(start: Message) -> bool:
-    kinds = [value for name, value in start["headers"] if name.lower() == b"content-type"]
-    return any(kind.lower().startswith(b"text/html") for kind in kinds)
+def _needs_policy(start: Message) -> bool:
+    """Whether this is a page that says nothing itself of what it may fetch."""
+    headers = {name.lower(): value.lower() for name, value in start["headers"]}
+    is_page = headers.get(b"content-type", b"").startswith(b"text/html")
+    return is_page and _PAGE_POLICY[0] not in headers
 
 
 def sentence_for(status: int, body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""BentoML's service with our door in front of it and our own OpenAPI document."""
+"""BentoML's service with our layers in front of it and our own OpenAPI document."""
 
 import inspect
 from typing import Any, TypeVar
@@ -16,9 +16,45 @@ from serving.door import Door
 from serving.fastpath import FastPath
 from serving.guard import Guard
 from serving.inputs import FORM, JSON, FormInput
-from serving.schemas import ModelAnswer
+from serving.metrics import open_meter
+from serving.reception import Reception
+from serving.schemas import (
+    ExplainAnswer,
+    ExplainRequest,
+    ItemAnswer,
+    ItemsAnswer,
+    ItemsRequest,
+    ModelAnswer,
+    PictureRequest,
+)
+from serving.turns import Turns
 
 T = TypeVar("T")
+
+# What serving/gallery.py answers beside BentoML's own routes.
+_GALLERY = [
+    Operation(
+        "/items", "items", "A page of the catalogue.", None, "", ItemsAnswer, query=ItemsRequest
+    ),
+    Operation("/items/{item_id}", "item", "One item.", None, "", ItemAnswer),
+    Operation(
+        "/items/{item_id}/picture",
+        "picture",
+        "A small copy of an item's picture; `x-beholder-picture: none` marks a placeholder.",
+        None,
+        "",
+        None,
+        query=PictureRequest,
+    ),
+    Operation(
+        "/explain",
+        "explain",
+        "Which liked item each item looks most like.",
+        ExplainRequest,
+        JSON,
+        ExplainAnswer,
+    ),
+]
 
 
 class Document(dict[str, Any]):
@@ -30,7 +66,10 @@ class Document(dict[str, Any]):
 
 
 class Endpoint(Service[T]):
-    """A service whose door is outermost: BentoML's own middleware stands inside its limits.
+    """A service with our layers outermost: BentoML's own middleware stands inside their limits.
+
+    From outside in: reception (id, counts, refusal when all are busy), guard (keys), door (bounds
+    of what comes in, one form of errors), turns (order among those that are answered), fast path.
 
     What the inner class names as `quick()` is answered before BentoML's layers, from the release
     that its `release_now()` returns.
@@ -41,12 +80,17 @@ class Endpoint(Service[T]):
         app = FastPath(super().to_asgi(is_main=is_main), self.inner.quick(), self.inner.release_now)
         settings = load_settings()
         folder = settings.endpoint_folder
-        # Outermost: who may not ask has no body read.
-        return Guard(
-            Door(app),
-            KeyRing(settings.keys_file),
-            Allowance(None if folder is None else folder / "rates"),
-            settings.require_keys,
+        lines = self.inner.lines()
+        return Reception(
+            # Who may not ask has no body read.
+            Guard(
+                Door(Turns(app, lines)),
+                KeyRing(settings.keys_file),
+                Allowance(None if folder is None else folder / "rates"),
+                settings.require_keys,
+            ),
+            lines,
+            open_meter(),
         )
 
     @property
@@ -82,7 +126,7 @@ class Endpoint(Service[T]):
             "",
             ModelAnswer,
         )
-        return [*posts, model]
+        return [*posts, model, *_GALLERY]
 
 
 def _schema(descriptor: type[BaseModel]) -> type[BaseModel]:

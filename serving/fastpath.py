@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.asked import answered_from
+from serving.asked import answered_by, answered_from
 from serving.inputs import JSON, parse_json
 from serving.refusal import Refusal
 
@@ -59,6 +59,7 @@ class FastPath:
             answered_from(release)
             answer = quick.answer(release, request)
             whole = await answer if inspect.isawaitable(answer) else answer
+            answered_by(getattr(whole, "path", None))
             status, content = HTTPStatus.OK, whole.model_dump_json()
         except Refusal as refusal:
             status, content = HTTPStatus(refusal.error_code), _Sentence(error=str(refusal)).dump()

@@ -6,7 +6,7 @@ address stands in a file's place; so the bodies are read here.
 
 import json
 from http import HTTPStatus
-from typing import Any, ClassVar, TypeVar, cast, get_origin
+from typing import Any, ClassVar, TypeVar, cast, get_args, get_origin
 
 from bentoml import IODescriptor
 from pydantic import BaseModel, ValidationError, create_model
@@ -15,11 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from serving.refusal import Refusal
+from serving.schemas import MAX_PICTURES
 
 JSON = "application/json"
 FORM = "multipart/form-data"
 
 _MAX_FIELDS = 256
+# One more than any form takes, so that the schema says how many are too many.
+_MAX_FILES = MAX_PICTURES + 1
 _MAX_SHOWN = 300
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -33,11 +36,7 @@ class JsonInput(IODescriptor):
     @classmethod
     async def from_http_request(cls, request: Request, serde: Any) -> "JsonInput":
         """Read the body; raise Refusal if it is not what the schema says."""
-        if _media_type(request) not in ("", JSON):
-            raise Refusal(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                f"send JSON with 'Content-Type: {JSON}', not {_media_type(request)[:80]!r}",
-            )
+        require_json(request)
         return parse_json(cls, await request.body())
 
 
@@ -56,10 +55,19 @@ class FormInput(IODescriptor):
                 f"send a form with 'Content-Type: {FORM}', not {_media_type(request)[:80]!r}",
             )
         try:
-            async with request.form(max_files=1, max_fields=_MAX_FIELDS) as form:
+            async with request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS) as form:
                 return parse_fields(cls, await _collect(cls, form))
         except HTTPException as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"the form is broken: {error.detail}") from None
+
+
+def require_json(request: Request) -> None:
+    """Raise Refusal if a body says that it is anything but JSON."""
+    if _media_type(request) not in ("", JSON):
+        raise Refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"send JSON with 'Content-Type: {JSON}', not {_media_type(request)[:80]!r}",
+        )
 
 
 def json_input(model: type[Body]) -> type[JsonInput]:
@@ -114,7 +122,7 @@ async def _collect(model: type[BaseModel], form: FormData) -> dict[str, Any]:
 
 async def _read_part(model: type[BaseModel], name: str, part: UploadFile | str) -> Any:
     field = model.model_fields.get(name)
-    wants_file = field is not None and field.annotation is bytes
+    wants_file = field is not None and _holds_files(field.annotation)
     if isinstance(part, UploadFile):
         if field is not None and not wants_file:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: a file, where text belongs")
@@ -138,6 +146,12 @@ def _read_text(text: str, *, is_list: bool) -> Any:
         except ValueError:
             return text
     return text
+
+
+def _holds_files(annotation: Any) -> bool:
+    if get_origin(annotation) is list:
+        annotation = get_args(annotation)[0]
+    return annotation is bytes or get_args(annotation)[:1] == (bytes,)
 
 
 def _is_list(model: type[BaseModel], name: str) -> bool:

@@ -29,6 +29,8 @@ from components.packaging.release import (
 )
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from components.features.encoders import Encoder
 
 # More would cost seconds to decode; what a camera makes is below.
@@ -67,10 +69,13 @@ class Release:
         """The short name of the refreshed catalogue, None where it is as it was learnt."""
         return None if self.overlay is None else self.overlay[:_SHORT]
 
+    def decode(self, content: bytes) -> "Image.Image":
+        """Return an uploaded picture, upright RGB; raise ImageError if it is none."""
+        return decode_image(content, max_megapixels=MAX_MEGAPIXELS)
+
     def embed(self, content: bytes) -> Floats:
         """Return the embedding (E,) of an uploaded picture; raise ImageError if it is none."""
-        image = decode_image(content, max_megapixels=MAX_MEGAPIXELS)
-        embedding_E: Floats = self.encoder.encode([image])[0]
+        embedding_E: Floats = self.encoder.encode([self.decode(content)])[0]
         return embedding_E
 
 

@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     FiniteFloat,
     GetJsonSchemaHandler,
+    field_validator,
     model_validator,
 )
 from pydantic_core import CoreSchema
@@ -17,7 +18,13 @@ MAX_K = 1000
 MAX_LIST = 1000
 MAX_ID = 256
 MAX_USERS = 100
+MAX_PICTURES = 8
+# Every pick compares what is left with it, so a diverse list is a short one.
+MAX_DIVERSE = 100
 MAX_EVENTS = 1000
+MAX_PAGE = 100
+MAX_OFFSET = 100_000_000
+MAX_SEED = 2_147_483_647
 MAX_TIMESTAMP = 4_102_444_800  # 2100-01-01
 
 # A NUL is where other software would cut an id off.
@@ -129,6 +136,21 @@ class RecommendRequest(Request):
     category: Identifier | None = Field(
         None, description="Return items of this category only.", examples=["landscape"]
     )
+    diversity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="How much looks that differ count beside ratings: 0 is the best items whatever "
+        f"they look like, 1 is those that look least alike. Above 0, k is {MAX_DIVERSE} at most.",
+        examples=[0.3],
+    )
+
+    @model_validator(mode="after")
+    def _check_diverse(self) -> "RecommendRequest":
+        if self.diversity > 0 and self.k > MAX_DIVERSE:
+            raise ValueError(f"with diversity, k is {MAX_DIVERSE} at most, not {self.k}")
+        return self
 
 
 class SimilarRequest(Request):
@@ -221,9 +243,13 @@ class FeedbackRequest(Request):
 
 
 class RecommendByImageRequest(FormRequest):
-    """A picture, and for whom to recommend."""
+    """Pictures of what is wanted, and for whom to recommend."""
 
-    image: Upload
+    image: list[Upload] = Field(
+        min_length=1,
+        max_length=MAX_PICTURES,
+        description="The part repeated for each picture: what is common to their looks counts.",
+    )
     user_id: UserId | None = None
     k: K = 10
     exclude: Exclude = []
@@ -239,6 +265,48 @@ class PredictByImageRequest(FormRequest):
         description="The field repeated for each user, or one JSON list.",
         examples=[["196", "22"]],
     )
+
+
+class ItemsRequest(FormRequest):
+    """Which page of the catalogue to list."""
+
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many items to leave out first.")
+    limit: int = Field(24, ge=1, le=MAX_PAGE, description="How many items to list at most.")
+    category: Identifier | None = Field(
+        None, description="List items of this category only.", examples=["landscape"]
+    )
+    with_picture: bool = Field(False, description="List items that have an image only.")
+    shuffle: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_SEED,
+        description="A number that mixes the items, always in the same way; "
+        "without it they come in the catalogue's order.",
+    )
+
+
+class PictureRequest(FormRequest):
+    """How large a picture is wanted, and of which release."""
+
+    width: Literal[160, 320] = Field(320, description="No wider than this; never enlarged.")
+    release: str | None = Field(
+        None,
+        max_length=MAX_ID,
+        description="The lineage id of the answer that named the item. If it is that of the "
+        "release in service, the picture may be kept for ever.",
+    )
+
+    @field_validator("width", mode="before")
+    @classmethod
+    def _read_number(cls, value: object) -> object:
+        return int(value) if isinstance(value, str) and value in ("160", "320") else value
+
+
+class ExplainRequest(Request):
+    """Items, and what somebody liked: which of it does each look like?"""
+
+    item_ids: list[Identifier] = Field(min_length=1, max_length=MAX_PAGE, examples=[["50"]])
+    liked: list[Identifier] = Field(min_length=1, max_length=MAX_LIST, examples=[["1", "2"]])
 
 
 class Answer(BaseModel):
@@ -266,6 +334,50 @@ class ItemFacts(Answer):
     item_id: str
     title: str
     category: str
+
+
+class ItemSummary(ItemFacts):
+    """An item of a list."""
+
+    has_picture: bool = Field(description="Whether it has an image; the endpoint may hold no copy.")
+
+
+class ItemsAnswer(Answer):
+    """A page of the catalogue."""
+
+    items: list[ItemSummary]
+    total: int = Field(description="How many items there are, on all pages.")
+    categories: list[str] = Field(description="Every category of the catalogue.")
+    model: Origin
+
+
+class ItemAnswer(ItemSummary):
+    """One item."""
+
+    ratings: int = Field(description="How many ratings of it the model has learnt from.")
+    mean_rating: float | None = Field(description="Their mean; null where there is none.")
+    available: bool = Field(description="Whether it may be recommended.")
+    learnt: bool = Field(
+        description="Whether it was there when the model was learnt; one that came since is served "
+        "from its image."
+    )
+    model: Origin
+
+
+class Reason(Answer):
+    """Which liked item an item looks most like; null where one of them has no image."""
+
+    item_id: str
+    nearest: str | None
+    similarity: float | None = Field(description="Cosine of the looks; 1 is the same look.")
+
+
+class ExplainAnswer(Answer):
+    """What each item looks like, in the order asked: what is alike, not what the model weighed."""
+
+    reasons: list[Reason]
+    unknown_items: Unknown
+    model: Origin
 
 
 class RecommendedItem(ItemFacts):
@@ -330,11 +442,15 @@ class PredictAnswer(Answer):
 class RecommendByImageAnswer(Answer):
     """What looks like the picture, and which of it the user would like best."""
 
-    similar: list[SimilarItem] = Field(description="Most alike first.")
+    similar: list[SimilarItem] = Field(
+        description="Most alike first; of several pictures, to the mean of their looks."
+    )
     items: list[RecommendedLook] = Field(
         description="From a wider circle of look-alikes, best for the user first."
     )
-    rating: float = Field(description="How the user would rate the picture itself.")
+    rating: float = Field(
+        description="How the user would rate the picture itself; of several, the mean."
+    )
     path: AnswerPath
     item_path: ItemPath
     unknown_items: Unknown

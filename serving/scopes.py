@@ -11,16 +11,21 @@ ROUTES: dict[str, str] = {
     "/model": OPEN,
     # The page itself holds no data: what it asks, it asks with a key.
     "/": OPEN,
+    "/page/*": OPEN,
+    "/api": OPEN,
     "/static_content/*": OPEN,
+    "/items": "recommend",
+    "/items/*": "recommend",
+    "/explain": "recommend",
     "/recommend": "recommend",
     "/recommend_by_image": "recommend",
     "/similar": "recommend",
     "/predict_rating": "recommend",
     "/predict_rating_by_image": "recommend",
     "/feedback": "feedback",
+    "/docs.json": "recommend",
     # How the endpoint is doing and what it is made of.
     "/metrics": "operate",
-    "/docs.json": "operate",
     "/schema.json": "operate",
 }
 
@@ -30,20 +35,18 @@ _ELSE = "operate"
 
 def scope_of(path: str) -> str:
     """Return the scope that a path asks for, OPEN where it asks for none."""
+    return find_scope(path) or _ELSE
+
+
+def find_scope(path: str) -> str | None:
+    """Return the scope that the table names for a path, None where it names none."""
     exact = ROUTES.get(path)
     if exact is not None:
         return exact
-    for pattern, scope in ROUTES.items():
-        if pattern.endswith("/*") and path.startswith(pattern[:-1]):
-            return scope
-        if "{" in pattern and _fits(path, pattern):
-            return scope
-    return _ELSE
+    below = (scope for route, scope in ROUTES.items() if is_below(path, route))
+    return next(below, None)
 
 
-def _fits(path: str, pattern: str) -> bool:
-    """Whether a path has a pattern's parts, a part in braces being anything."""
-    parts, wanted = path.split("/"), pattern.split("/")
-    return len(parts) == len(wanted) and all(
-        want.startswith("{") or part == want for part, want in zip(parts, wanted, strict=True)
-    )
+def is_below(path: str, route: str) -> bool:
+    """Whether a route ends in /* and a path lies below it."""
+    return route.endswith("/*") and path.startswith(route[:-1])

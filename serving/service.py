@@ -4,10 +4,8 @@ BentoML imports this module in its process manager too, which answers nothing: s
 pandas or torch is imported by the worker, as it starts.
 """
 
-import asyncio
 import gc
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +18,14 @@ from starlette.routing import Route
 
 from components.errors import BeholderError, ImageError
 from components.settings import Settings, load_settings
+from serving import gallery
 from serving.asked import answered_from
 from serving.endpoint import Endpoint
 from serving.guard import caller
 from serving.inputs import form_input, json_input
 from serving.lifeline import follow
+from serving.looking import Looking
+from serving.metrics import open_meter
 from serving.refusal import ExpectedFilter, Refusal
 from serving.schemas import (
     FeedbackAnswer,
@@ -40,6 +41,7 @@ from serving.schemas import (
     SimilarAnswer,
     SimilarRequest,
 )
+from serving.turns import Line
 
 if TYPE_CHECKING:
     from components.feedback.log import FeedbackLog
@@ -51,6 +53,12 @@ if TYPE_CHECKING:
 # A thread more would only contend with the other workers for the same cores.
 _THREADS = 1
 _TIMEOUT_SECONDS = 30
+# Who would wait longer hears at once that all are busy, while asking again still helps.
+_LIST_PATIENCE = 0.1
+_PICTURE_PATIENCE = 2.0
+# Uploads in hand, decoded or waiting for the network; and pages made in threads.
+_LOOKED_AT = 16
+_PAGES = 4
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +75,10 @@ async def show_model(request: Request) -> Response:
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-pages = Starlette(routes=[Route("/model", show_model)])
+pages = Starlette(
+    routes=[Route("/model", show_model), *gallery.routes],
+    exception_handlers={Refusal: gallery.answer_refusal},
+)
 
 
 @bentoml.asgi_app(pages)
@@ -94,7 +105,7 @@ class Beholder:
         self._current = _open(settings)
         self._feedback = _open_feedback(settings)
         pages.state.current, pages.state.feedback = self._current, self._feedback
-        self._looking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="looking")
+        self._looking = Looking(open_meter().count_batch)
         _settle_memory()
 
     @staticmethod
@@ -108,6 +119,22 @@ class Beholder:
             "/feedback": Quick(FeedbackRequest, _take),
             "/similar": Quick(SimilarRequest, answers.similar),
             "/predict_rating": Quick(PredictRequest, answers.predict_rating),
+        }
+
+    @staticmethod
+    def lines() -> dict[str, Line]:
+        """Return where requests wait for their turn, by their address."""
+        lists = Line(places=1, patience=_LIST_PATIENCE)
+        pictures = Line(places=_LOOKED_AT, patience=_PICTURE_PATIENCE)
+        pages = Line(places=_PAGES, patience=_LIST_PATIENCE)
+        return {
+            "/recommend": lists,
+            "/similar": lists,
+            "/predict_rating": lists,
+            "/recommend_by_image": pictures,
+            "/predict_rating_by_image": pictures,
+            "/items": pages,
+            "/explain": pages,
         }
 
     @staticmethod
@@ -142,7 +169,7 @@ class Beholder:
         release = self._ready()
         return answers.recommend_by_image(
             release,
-            await self._look(release, request.image),
+            await self._look(release, *request.image),
             user_id=request.user_id,
             k=request.k,
             exclude=request.exclude,
@@ -170,12 +197,13 @@ class Beholder:
         from serving import answers
 
         release = self._ready()
-        embedding_E = await self._look(release, request.image)
+        (embedding_E,) = await self._look(release, request.image)
         return answers.predict_rating_by_image(release, embedding_E, request.user_ids)
 
     @bentoml.on_shutdown
-    def close_feedback(self) -> None:
-        """Store what still waits."""
+    def close(self) -> None:
+        """End the threads; store what users told and still waits."""
+        self._looking.close()
         if self._feedback is not None:
             self._feedback.close()
 
@@ -184,11 +212,9 @@ class Beholder:
         answered_from(release)
         return release
 
-    async def _look(self, release: "Release", content: bytes) -> "Floats":
-        """Decode and encode an upload beside the event loop, one after the other."""
-        loop = asyncio.get_running_loop()
+    async def _look(self, release: "Release", *contents: bytes) -> "Floats":
         try:
-            return await loop.run_in_executor(self._looking, release.embed, content)
+            return await self._looking.embed(release, contents)
         except ImageError as error:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"image: {error}") from None
 
@@ -224,7 +250,7 @@ def _open(settings: Settings) -> "Current | None":
     import torch
 
     from components.devices import pick_device
-    from serving import answers  # noqa: F401 - so that no request waits for it
+    from serving import answers, looks  # noqa: F401 - so that no request waits for it
     from serving.current import Current
     from serving.release import find_release, open_release
 

@@ -39,6 +39,7 @@ from components.models.catalogue import UNKNOWN, Bools, Catalogue, Floats, Ints
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+APPENDED = "appended.parquet"
 SHOWN = ("item_id", "title", "category")
 
 
@@ -99,7 +100,7 @@ def write_overlay(overlay: Overlay, bundle: str, folder: Path) -> str:
             "has_image": np.ascontiguousarray(overlay.has_image_A, np.bool_),
         }
         write_bytes(beside / "appended.safetensors", save(arrays))
-        write_parquet(beside / "appended.parquet", overlay.appended)
+        write_parquet(beside / APPENDED, overlay.appended)
         write_parquet(beside / "renamed.parquet", overlay.renamed)
         withdrawn = pd.DataFrame({"item_id": pd.Series(overlay.withdrawn, dtype="string")})
         write_parquet(beside / "withdrawn.parquet", withdrawn)
@@ -142,7 +143,7 @@ def read_overlay(folder: Path, bundle: str, digest: str | None = None) -> Overla
     try:
         arrays = load((folder / "appended.safetensors").read_bytes())
         return Overlay(
-            read_parquet(folder / "appended.parquet"),
+            read_parquet(folder / APPENDED),
             arrays["embeddings"],
             arrays["has_image"],
             read_parquet(folder / "renamed.parquet"),

@@ -9,6 +9,7 @@ import numpy as np
 from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
 from components.models.categories import Categories
+from components.models.diversity import diversify
 from components.models.overlay import Overlay, find_withdrawn
 from components.models.protocol import Asker, Side, rate_pairs
 from components.models.top import find_top
@@ -61,6 +62,10 @@ class Predictor:
     def appended(self) -> int:
         """How many items came since the bundle was learnt: the last ones of the catalogue."""
         return len(self._items) - self._learnt
+
+    def is_appended(self, item: int) -> bool:
+        """Whether the item with this dense index came since the bundle was learnt."""
+        return item >= self._learnt
 
     @cached_property
     def categories(self) -> Categories:
@@ -147,7 +152,11 @@ class Predictor:
 
     def fold_image(self, embedding_E: Floats) -> Side:
         """Return the item side of an image never seen."""
-        return self._model.fold_items(embedding_E[None, :])
+        return self.fold_images(embedding_E[None, :])
+
+    def fold_images(self, embeddings_BE: Floats) -> Side:
+        """Return the item sides of images never seen."""
+        return self._model.fold_items(embeddings_BE)
 
     def rate(self, users: Side, items: Side) -> Floats:
         """Return the ratings of B pairs, clipped to the scale; a single row on one side repeats."""
@@ -185,6 +194,18 @@ class Predictor:
         scores_I = self.score(user)
         return self._top(scores_I, k, exclude, allowed_I, clip=True)
 
+    def spread(self, wide: Recommended, k: int, diversity: float) -> Recommended:
+        """Return k items of a longer list, those picked last least alike to those before.
+
+        Of a rule's list the order is what counts, not the ratings shown.
+        """
+        indices = self.bundle.catalogue.find([item.item_id for item in wide.items])
+        scores = [item.score for item in wide.items]
+        if wide.path == "rules":
+            scores = [-float(place) for place in range(len(scores))]
+        picked = diversify(np.asarray(scores, np.float32), self._looks_IE[indices], k, diversity)
+        return Recommended([wide.items[row] for row in picked], wide.path)
+
     def neighbours(
         self, embedding_E: Floats, k: int, exclude: Ints, allowed_I: Bools | None = None
     ) -> list[Ranked]:
@@ -195,6 +216,11 @@ class Predictor:
         if allowed_I is not None:
             allowed = allowed & allowed_I
         return self._top(looks_I, k, exclude, allowed, clip=False)
+
+    def looks(self, item: int, others: Ints) -> Floats:
+        """Return how much other items look like one, by cosine, all by dense index."""
+        looks: Floats = self._looks_IE[others] @ self._looks_IE[item]
+        return looks
 
     def _top(
         self, scores_I: Floats, k: int, exclude: Ints, allowed_I: Bools | None, *, clip: bool

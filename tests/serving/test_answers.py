@@ -170,14 +170,18 @@ def test_predictions_keep_the_order_of_the_pairs(release: Release):
 
 
 def test_picture_of_an_item_looks_most_like_that_item(release: Release, draw: Any):
-    answer = recommend_by_image(release, release.embed(draw(4)), user_id="u1", k=3, exclude=[])
+    answer = recommend_by_image(
+        release, release.embed(draw(4))[None], user_id="u1", k=3, exclude=[]
+    )
     assert answer.similar[0].item_id == "i4"
     assert answer.similar[0].similarity == pytest.approx(1.0, abs=1e-5)
     assert len(answer.similar) == len(answer.items) == 3
 
 
 def test_look_alikes_are_reranked_by_the_users_taste(release: Release, draw: Any):
-    answer = recommend_by_image(release, release.embed(draw(4)), user_id=None, k=2, exclude=["i10"])
+    answer = recommend_by_image(
+        release, release.embed(draw(4))[None], user_id=None, k=2, exclude=["i10"]
+    )
     ratings = [item.rating for item in answer.items]
     assert ratings == sorted(ratings, reverse=True)
     assert answer.items[0].item_id == "i9"

@@ -14,6 +14,7 @@ POSTS = [
     "/predict_rating_by_image",
     "/feedback",
 ]
+GALLERY = ["/items", "/items/{item_id}", "/items/{item_id}/picture", "/explain"]
 
 
 def references(value: Any) -> set[str]:
@@ -27,7 +28,7 @@ def references(value: Any) -> set[str]:
 
 def test_every_address_of_the_service_is_documented():
     documented = set(DOCUMENT["paths"])
-    assert documented == {*POSTS, "/model", "/livez", "/healthz", "/readyz", "/metrics"}
+    assert documented == {*POSTS, *GALLERY, "/model", "/livez", "/healthz", "/readyz", "/metrics"}
     assert {method.route for method in Beholder.apis.values()} == set(POSTS)
 
 
@@ -57,11 +58,11 @@ def test_operation_says_what_it_takes_answers_and_refuses(path: str):
 
 def test_uploads_are_binary_and_only_they_are_required():
     schema = DOCUMENT["components"]["schemas"]["RecommendByImageRequest"]
-    assert schema["properties"]["image"]["format"] == "binary"
+    assert schema["properties"]["image"]["items"]["format"] == "binary"
     assert schema["required"] == ["image"]
     assert schema["additionalProperties"] is False
 
 
 def test_client_of_bentoml_sees_uploads_as_files():
     routes = {route["name"]: route for route in Beholder.schema()["routes"]}
-    assert routes["recommend_by_image"]["input"]["properties"]["image"]["type"] == "file"
+    assert routes["recommend_by_image"]["input"]["properties"]["image"]["items"]["type"] == "file"

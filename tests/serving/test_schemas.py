@@ -72,7 +72,7 @@ def test_prediction_needs_pairs(body: str):
 
 
 def test_form_fields_are_converted_from_text():
-    request = RecommendByImageRequest.model_validate({"image": b"?", "user_id": "196", "k": "7"})
+    request = RecommendByImageRequest.model_validate({"image": [b"?"], "user_id": "196", "k": "7"})
     assert (request.user_id, request.k) == ("196", 7)
 
 

@@ -1,0 +1,301 @@
+// The page: what the visitor picked lives in `ratings`; every change asks the endpoint again.
+
+const LISTED = 12;
+const PAGE = 24;
+const SEED = 7;
+const PATHS = {
+  factors: "From what the model learnt of you.",
+  history: "From what you picked.",
+  prior: "Nothing of your taste is known yet: what the average person would like.",
+  rules: "Nothing of your taste is known yet: what is rated often, of late and well.",
+};
+
+const ratings = new Map(); // item id -> { item, stars }, oldest first
+const state = { scale: [1, 5], release: "", offset: 0, asked: 0, gallery: 0, before: new Set() };
+const at = (id) => document.getElementById(id);
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== undefined && value !== null && value !== false) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+async function ask(address, options) {
+  let answer;
+  try {
+    answer = await fetch(address, options);
+  } catch {
+    throw new Error("The server does not answer. Try again in a moment.");
+  }
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(body.error || `The server answered ${answer.status}.`);
+  return body;
+}
+
+const post = (address, body) =>
+  ask(address, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+
+function tell(text) {
+  at("live").textContent = text;
+}
+
+async function attempt(work) {
+  try {
+    await work();
+    at("problem").hidden = true;
+  } catch (error) {
+    at("problem").textContent = error.message;
+    at("problem").hidden = false;
+  }
+}
+
+const isLiked = (id) => ratings.get(id)?.stars === 5;
+const nameOf = (item) => item.title || `Item ${item.item_id}`;
+
+const percent = (cosine) => `${Math.round(100 * Math.max(0, cosine))} %`;
+
+// Star s of five on the model's scale: its share of the highest where that is on the scale.
+function toRating(stars) {
+  const [lowest, highest] = state.scale;
+  if (highest > 0 && lowest >= 0 && lowest <= highest / 5) return (highest * stars) / 5;
+  return lowest + ((highest - lowest) * (stars - 1)) / 4;
+}
+
+const history = () =>
+  [...ratings.values()].slice(-1000).map(({ item, stars }) => ({
+    item_id: item.item_id,
+    rating: toRating(stars),
+  }));
+
+function liked() {
+  const best = [...ratings.values()].filter(({ stars }) => stars >= 4);
+  return best.map(({ item }) => item.item_id).slice(-1000);
+}
+
+function picture(item, alt, sizes) {
+  const address = (width) =>
+    `items/${encodeURIComponent(item.item_id)}/picture?width=${width}` +
+    `&release=${encodeURIComponent(state.release)}`;
+  return make("img", {
+    src: address(160),
+    srcset: `${address(160)} 160w, ${address(320)} 320w`,
+    sizes,
+    alt,
+    loading: "lazy",
+    decoding: "async",
+    width: 120,
+    height: 160,
+  });
+}
+
+function stars(item) {
+  const group = make("div", { class: "stars", role: "group", "aria-label": `Rate ${nameOf(item)}` });
+  for (let star = 1; star <= 5; star += 1) {
+    const label = `${star} of 5 stars for ${nameOf(item)}`;
+    const rateIt = () => rate(item, star, group.closest("ul").id);
+    group.append(make("button", { type: "button", "aria-label": label, title: `${star} of 5`, onclick: rateIt }));
+  }
+  return group;
+}
+
+function card(item, { badge, badgeTitle, reason, isNew }) {
+  const frame = make("div", { class: "frame" }, picture(item, "", "(min-width: 1000px) 170px, 45vw"));
+  if (isNew) frame.append(make("span", { class: "badge new" }, "new"));
+  if (badge) frame.append(make("span", { class: "badge score", title: badgeTitle }, badge));
+  const why = reason ? [make("p", { class: "why" }, ...reason)] : [];
+  return make("li", { "data-item": item.item_id }, frame, make("p", { class: "title" }, nameOf(item)), ...why, stars(item));
+}
+
+function showOrigin(model) {
+  state.release = model.lineage_id;
+  at("answered").textContent = `answered by version ${model.version} · lineage ${model.lineage_id.slice(0, 12)}`;
+}
+
+function reasonFor(told) {
+  if (!told || told.nearest === null || !ratings.has(told.nearest)) return null;
+  const near = ratings.get(told.nearest).item;
+  return [picture(near, "", "25px"), make("span", {}, `${percent(told.similarity)} like ${nameOf(near)}`)];
+}
+
+async function recommend() {
+  const asked = (state.asked += 1);
+  const list = at("recommended-list");
+  list.setAttribute("aria-busy", "true");
+  try {
+    const answer = await post("recommend", { history: history(), k: LISTED });
+    const liking = liked();
+    const ids = answer.items.map((item) => item.item_id);
+    const told = liking.length && ids.length ? await post("explain", { item_ids: ids, liked: liking }) : { reasons: [] };
+    if (asked !== state.asked) return;
+    const reasons = new Map(told.reasons.map((reason) => [reason.item_id, reason]));
+    showOrigin(answer.model);
+    const before = state.before;
+    const isNew = (id) => before.size > 0 && !before.has(id);
+    list.replaceChildren(
+      ...answer.items.map((item) =>
+        card(item, {
+          badge: `★ ${item.rating.toFixed(1)}`,
+          badgeTitle: "predicted rating",
+          reason: reasonFor(reasons.get(item.item_id)),
+          isNew: isNew(item.item_id),
+        }),
+      ),
+    );
+    at("path").textContent = PATHS[answer.path] + (ids.length ? "" : " Nothing is left to recommend.");
+    const fresh = ids.filter(isNew).length;
+    if (before.size) tell(`${ids.length} recommendations, ${fresh} of them new.${ids.length ? ` First: ${nameOf(answer.items[0])}.` : ""}`);
+    state.before = new Set(ids);
+  } finally {
+    if (asked === state.asked) list.removeAttribute("aria-busy");
+  }
+}
+
+function showRated() {
+  at("rated").replaceChildren(
+    ...[...ratings.values()].reverse().map(({ item, stars: given }) =>
+      make(
+        "li",
+        {},
+        make("div", { class: "frame" }, picture(item, nameOf(item), "66px")),
+        make("p", { class: "given" }, make("span", { "aria-hidden": "true" }, `★ ${given}`), make("span", { class: "hidden" }, `${given} of 5 stars`)),
+        make("button", { type: "button", "aria-label": `Take ${nameOf(item)} back`, onclick: () => takeBack(item) }, "×"),
+      ),
+    ),
+  );
+  at("nothing").hidden = ratings.size > 0;
+  at("clear").hidden = ratings.size === 0;
+  for (const button of document.querySelectorAll(".like")) {
+    button.setAttribute("aria-pressed", String(isLiked(button.closest("li").dataset.item)));
+  }
+}
+
+function change() {
+  showRated();
+  return attempt(recommend);
+}
+
+// A rated card leaves its list, so the focus goes to the one that takes its place.
+async function rate(item, given, listId) {
+  const list = at(listId);
+  const row = [...list.children].findIndex((child) => child.dataset.item === item.item_id);
+  ratings.delete(item.item_id);
+  ratings.set(item.item_id, { item, stars: given });
+  if (listId === "alike-list") list.children[row]?.remove();
+  await change();
+  const next = list.children[Math.min(row, list.children.length - 1)];
+  (next?.querySelector(".stars button") || at("recommended")).focus({ preventScroll: true });
+}
+
+function takeBack(item) {
+  ratings.delete(item.item_id);
+  const done = change();
+  (at("rated").querySelector("button") || at("gallery-name")).focus({ preventScroll: true });
+  return done;
+}
+
+function toggle(item) {
+  if (isLiked(item.item_id)) ratings.delete(item.item_id);
+  else ratings.set(item.item_id, { item, stars: 5 });
+  return change();
+}
+
+function galleryCard(item) {
+  return make(
+    "li",
+    { "data-item": item.item_id },
+    make(
+      "div",
+      { class: "frame" },
+      picture(item, "", "(min-width: 1000px) 125px, 30vw"),
+      make("button", {
+        class: "like",
+        type: "button",
+        "aria-label": `Like ${nameOf(item)}`,
+        "aria-pressed": String(isLiked(item.item_id)),
+        title: nameOf(item),
+        onclick: () => toggle(item),
+      }),
+    ),
+  );
+}
+
+async function browse(isMore) {
+  const asked = (state.gallery += 1);
+  if (!isMore) state.offset = 0;
+  const query = new URLSearchParams({ offset: state.offset, limit: PAGE, with_picture: true, shuffle: SEED });
+  if (at("category").value) query.set("category", at("category").value);
+  const answer = await ask(`items?${query}`);
+  if (asked !== state.gallery) return;
+  state.release = answer.model.lineage_id;
+  const cards = answer.items.map(galleryCard);
+  if (isMore) at("gallery").append(...cards);
+  else at("gallery").replaceChildren(...cards);
+  state.offset += answer.items.length;
+  at("more").hidden = state.offset >= answer.total;
+  at("count").textContent = `${state.offset} of ${answer.total} pictures. A heart counts as five stars.`;
+  if (isMore) cards[0]?.querySelector("button").focus({ preventScroll: true });
+  if (at("category").options.length === 1) {
+    at("category").append(...answer.categories.map((name) => make("option", { value: name }, name)));
+  }
+}
+
+async function look(file) {
+  tell("Looking at your picture.");
+  const form = new FormData();
+  form.append("image", file);
+  form.append("k", "6");
+  const exclude = [...ratings.keys()].slice(-1000);
+  if (exclude.length) form.append("exclude", JSON.stringify(exclude));
+  const answer = await ask("recommend_by_image", { method: "POST", body: form });
+  showOrigin(answer.model);
+  URL.revokeObjectURL(at("own").src);
+  at("own").src = URL.createObjectURL(file);
+  at("alike-list").replaceChildren(
+    ...answer.similar.map((item) =>
+      card(item, { badge: percent(item.similarity), badgeTitle: "how much it looks like your picture" }),
+    ),
+  );
+  at("alike-part").hidden = false;
+  at("alike").focus();
+  tell(`${answer.similar.length} items look like your picture. First: ${answer.similar.length ? nameOf(answer.similar[0]) : "none"}.`);
+}
+
+async function begin() {
+  const model = await ask("model");
+  state.scale = model.scale;
+  showOrigin(model.model);
+  at("model").textContent =
+    `Version ${model.model.version}, family ${model.family}, lineage ${model.model.lineage_id}; ` +
+    `learnt from ${model.counts.ratings.toLocaleString("en")} ratings by ${model.counts.users.toLocaleString("en")} people ` +
+    `of ${model.counts.items.toLocaleString("en")} items; pictures seen through ${model.encoder}.`;
+  await Promise.all([browse(false), recommend()]);
+}
+
+at("category").addEventListener("change", () => attempt(() => browse(false)));
+at("more").addEventListener("click", () => attempt(() => browse(true)));
+at("clear").addEventListener("click", async () => {
+  ratings.clear();
+  at("gallery-name").focus({ preventScroll: true });
+  await change();
+});
+at("file").addEventListener("change", async (event) => {
+  const [file] = event.target.files;
+  if (file) await attempt(() => look(file));
+  event.target.value = "";
+});
+at("forget").addEventListener("click", () => {
+  URL.revokeObjectURL(at("own").src);
+  at("own").removeAttribute("src");
+  at("alike-part").hidden = true;
+  at("file").focus();
+});
+attempt(begin);

@@ -1,0 +1,62 @@
+"""The outermost layer: a request gets its id, is counted and timed, or hears that all are busy."""
+
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.asked import Asked, begin
+from serving.door import answer_error
+from serving.metrics import Meter, route_of
+from serving.turns import Line
+
+_BUSY = "too many requests at once; try again in a second"
+_WAIT = [(b"retry-after", b"1")]
+
+
+class Reception:
+    """ASGI: names, counts and times every request; refuses who would wait too long in a line."""
+
+    def __init__(self, app: ASGIApp, lines: Mapping[str, Line], meter: Meter) -> None:
+        """Take the line of each path that has one."""
+        self.app = app
+        self.lines = lines
+        self.meter = meter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        asked = begin(scope["headers"])
+        named = _Named(send, asked)
+        line = self.lines.get(scope["path"])
+        try:
+            if line is not None and line.is_full():
+                await answer_error(named, HTTPStatus.TOO_MANY_REQUESTS, _BUSY, _WAIT)
+            else:
+                await self.app(scope, receive, named)
+        finally:
+            self._count(route_of(scope["path"]), asked, named.status, time.perf_counter() - started)
+
+    def _count(self, route: str, asked: Asked, status: int, seconds: float) -> None:
+        self.meter.count_request(route, status, seconds)
+        if asked.release is not None and asked.path is not None:
+            self.meter.count_answer(route, asked.release.manifest.version, asked.path)
+
+
+class _Named:
+    """Tells on every answer its request, and the model and lineage that it came from."""
+
+    def __init__(self, send: Send, asked: Asked) -> None:
+        self._send = send
+        self._asked = asked
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message["headers"], *self._asked.headers()]}
+        await self._send(message)
