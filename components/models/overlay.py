@@ -14,7 +14,7 @@ manifest, so of every byte.
 Dimension letters as in `components.models`, and A appended items.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,9 @@ from components.files import (
     write_parquet,
 )
 from components.models.availability import read_available
+from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Catalogue, Floats, Ints
+from components.models.protocol import Recommender
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -75,13 +77,41 @@ class Overlay:
                 cells = items[name].to_numpy(dtype=object).copy()
                 cells[rows] = self.renamed[name].to_numpy(dtype=object)
                 items[name] = cells
+        return self._append(Catalogue(items, catalogue.embeddings_IE, catalogue.has_image_I))
+
+    def extend_learnt(self, catalogue: Catalogue) -> Catalogue:
+        """Return the catalogue as the model may see it: names as learnt, the new of no category.
+
+        What a category says of an item was weighed against those that were learnt.
+        """
+        return replace(self, appended=self.appended.assign(category=""))._append(catalogue)
+
+    def _append(self, catalogue: Catalogue) -> Catalogue:
         if not len(self.appended):
-            return Catalogue(items, catalogue.embeddings_IE, catalogue.has_image_I)
+            return catalogue
+        items, columns = catalogue.items, list(catalogue.items.columns)
         return Catalogue(
-            pd.concat([items, self.appended], ignore_index=True)[list(items.columns)].fillna(""),
+            pd.concat([items, self.appended], ignore_index=True)[columns].fillna(""),
             np.concatenate([catalogue.embeddings_IE, self.embeddings_AE]),
             np.concatenate([catalogue.has_image_I, self.has_image_A]),
         )
+
+
+def widen(bundle: Bundle, overlay: Overlay) -> Recommender:
+    """Return the bundle's recommender as if it had known the new items, and nobody rated them.
+
+    So histories may hold them. By the families' convention a weight whose name begins with `item`
+    has a row an item; what nobody rated has zeros there, and its image speaks for it.
+    """
+    known, new = len(bundle.catalogue), len(overlay.appended)
+    weights = {
+        name: np.concatenate([weight, np.zeros((new, *weight.shape[1:]), weight.dtype)])
+        if name.startswith("item") and len(weight) == known
+        else weight
+        for name, weight in bundle.weights.items()
+    }
+    catalogue = overlay.extend_learnt(bundle.catalogue)
+    return replace(bundle, weights=weights, catalogue=catalogue).recommender()
 
 
 def find_withdrawn(catalogue: Catalogue, overlay: Overlay | None) -> Ints:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
 from components.models.categories import Categories
 from components.models.diversity import diversify
-from components.models.overlay import Overlay, find_withdrawn
+from components.models.overlay import Overlay, find_withdrawn, widen
 from components.models.protocol import Asker, Side, rate_pairs
 from components.models.top import find_top
 from components.models.trending import order_by_trend, trend
@@ -45,9 +45,12 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, overlay: Overlay | None = None) -> None:
         self._model = bundle.recommender()
+        self._reader = self._model
         self._items = self._model.known_items()
         self._learnt = len(self._items)
         if overlay is not None:
+            if len(overlay.appended):
+                self._reader = widen(bundle, overlay)
             bundle = replace(bundle, catalogue=overlay.extend(bundle.catalogue))
             self._items = self._items.join(self._model.fold_items(overlay.embeddings_AE))
         self.bundle = bundle
@@ -92,8 +95,8 @@ class Predictor:
     ) -> Side:
         """Return one user's side: what training knows of the id, then `extra` ratings on top.
 
-        A later rating of the same item replaces the earlier one. One of an item that came since the
-        bundle was learnt says nothing yet. `now` is when, in seconds; None asks regardless of time.
+        A later rating of the same item replaces the earlier one. `now` is when, in seconds; None
+        asks regardless of time.
         """
         return self.fold_all([user_id], [extra], [now])
 
@@ -108,9 +111,9 @@ class Predictor:
         indices = [UNKNOWN if user is None else int(book.find([user])[0]) for user in user_ids]
         histories = [book.history(index) for index in indices]
         for row, extra in enumerate(extras or ()):
-            if extra is not None and len(known := self._keep_learnt(extra)):
-                histories[row] = _append(histories[row], known)
-        return self._model.fold_users(
+            if extra is not None and len(extra):
+                histories[row] = _append(histories[row], extra)
+        return self.fold(
             [
                 Asker(index, history, now)
                 for index, history, now in zip(
@@ -121,7 +124,14 @@ class Predictor:
 
     def fold(self, askers: Sequence[Asker]) -> Side:
         """Return the sides of users whose whole histories the caller knows."""
-        return self._model.fold_users(askers)
+        reads_new = [bool((asker.history.items_N >= self._learnt).any()) for asker in askers]
+        if not any(reads_new):
+            return self._model.fold_users(askers)
+        sides = [
+            (self._reader if is_new else self._model).fold_users([asker])
+            for asker, is_new in zip(askers, reads_new, strict=True)
+        ]
+        return reduce(Side.join, sides)
 
     def predict(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Floats:
         """Return the predicted rating of each (user, item) pair; unknown ids get the priors."""
@@ -257,12 +267,6 @@ class Predictor:
             learnt_IX, appended_IX = rows_IX[: self._learnt], rows_IX[self._learnt :]
             product = np.concatenate([learnt_IX @ vector_X, appended_IX @ vector_X])
         return product
-
-    def _keep_learnt(self, history: History) -> History:
-        if not self.appended:
-            return history
-        kept_N = history.items_N < self._learnt
-        return History(history.items_N[kept_N], history.ratings_N[kept_N], history.times_N[kept_N])
 
     def _clip(self, ratings: Floats) -> Floats:
         return np.clip(ratings, *self.bundle.scale).astype(np.float32)
