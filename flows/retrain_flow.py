@@ -138,9 +138,8 @@ def _follow(
     batches = read_batches(workspace)
     for stage in STAGES:
         _run_stage(workspace, stage, run, is_stale=stage in stale)
-        if stage == "validate":
-            # Whatever is deployed from now on knows what came in, and what was withdrawn.
-            keep_accepted(workspace, batches)
+    # Whatever is deployed from now on knows what came in, and what was withdrawn.
+    keep_accepted(workspace, batches)
     call("push", partial(push_outputs, workspace), lambda outs: f"{outs} outputs in the remote")
     finished = candidate.find_finished(workspace)
     if finished is not None:

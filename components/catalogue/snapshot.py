@@ -60,7 +60,7 @@ class Snapshot:
         return dict(zip(images["sha256"].tolist(), images["path"].tolist(), strict=True))
 
     def _verified(self) -> Path:
-        if not self.folder.is_dir() or hash_json(hash_tree(self.folder)) != self.digest:
+        if not _is_intact(self.folder, self.digest):
             raise CorruptFileError(f"{self.folder} is not as it was written; {_MEND}")
         return self.folder
 
@@ -78,8 +78,11 @@ def take_snapshot(workspace: Workspace, batches: Sequence[Batch]) -> Snapshot:
         write_parquet(folder / "images.parquet", images)
     digest = hash_json(hash_tree(scratch))
     target = snapshot_folder(workspace, digest)
-    shutil.rmtree(target, ignore_errors=True)  # the same bytes, unless they were damaged
-    scratch.rename(target)
+    if _is_intact(target, digest):
+        shutil.rmtree(scratch)
+    else:
+        shutil.rmtree(target, ignore_errors=True)
+        scratch.rename(target)
     version = data_version(tuple(batches))
     before = find_snapshot(workspace)
     known = [one for one in (before.known if before else ()) if one != version]
@@ -147,3 +150,7 @@ def _parse(workspace: Workspace, content: Any) -> Snapshot:
         raise CorruptFileError(
             f"{_current(workspace)} names no snapshot ({error!r}); delete it, then {_MEND}"
         ) from error
+
+
+def _is_intact(folder: Path, digest: str) -> bool:
+    return folder.is_dir() and hash_json(hash_tree(folder)) == digest
