@@ -7,6 +7,7 @@ being answered, and no refusal, wherever it comes from, looks different from the
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -27,25 +28,33 @@ log = logging.getLogger(__name__)
 
 # For a page that brings none of its own: nothing from elsewhere, whatever it asks for.
 _PAGE_POLICY = (b"content-security-policy", b"default-src 'self' 'unsafe-inline' data:")
+_TOO_MUCH = "too much is being sent at once; try again in a second"
 _FAILED = "the server failed to answer; its log says why"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a body may be: bytes as JSON, bytes as a form with files, seconds until it is whole."""
+    """What a body may be: bytes as JSON, bytes as a form with files, seconds until it is whole.
+
+    `all_bytes` is what all bodies that are being read or answered may hold together.
+    """
 
     json_bytes: int = 4 << 20
     form_bytes: int = 16 << 20
+    all_bytes: int = 256 << 20
     seconds: float = 20.0
 
 
 class RefusedError(Exception):
     """A body that is not let in."""
 
-    def __init__(self, status: HTTPStatus, sentence: str) -> None:
+    def __init__(
+        self, status: HTTPStatus, sentence: str, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+        self.headers = [(b"connection", b"close"), *headers]
 
 
 class GoneError(Exception):
@@ -58,23 +67,36 @@ class Door:
     def __init__(self, app: ASGIApp, limits: Limits | None = None) -> None:
         self.app = app
         self.limits = limits or Limits()
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request through."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        held = _Held(self)
         try:
-            body = await self._read(scope, receive)
+            body = await self._read(scope, receive, held)
+            await self.app(scope, _replay(body, receive), _ErrorShaper(send, listen()))
         except RefusedError as refused:
             log.info("request refused path=%s status=%s", scope["path"], int(refused.status))
-            await answer_error(send, refused.status, refused.sentence, [(b"connection", b"close")])
+            await answer_error(send, refused.status, refused.sentence, refused.headers)
         except GoneError:
             return
-        else:
-            await self.app(scope, _replay(body, receive), _ErrorShaper(send, listen()))
+        finally:
+            held.release()
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+    def hold(self, size: int) -> None:
+        """Count bytes of a body; raise RefusedError where all bodies hold too much."""
+        if self._held + size > self.limits.all_bytes:
+            raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, _TOO_MUCH, [(b"retry-after", b"1")])
+        self._held += size
+
+    def release(self, size: int) -> None:
+        """Count bytes of a body that is gone."""
+        self._held -= size
+
+    async def _read(self, scope: Scope, receive: Receive, held: "_Held") -> bytes:
         headers = dict(scope["headers"])
         form = headers.get(b"content-type", b"").lower().startswith(b"multipart/")
         limit = self.limits.form_bytes if form else self.limits.json_bytes
@@ -83,12 +105,28 @@ class Door:
             raise _too_large(limit)
         try:
             async with asyncio.timeout(self.limits.seconds):
-                return await _receive_all(receive, limit)
+                return await _receive_all(receive, limit, held)
         except TimeoutError:
             raise RefusedError(
                 HTTPStatus.REQUEST_TIMEOUT,
                 f"the body was not whole after {self.limits.seconds:g} seconds",
             ) from None
+
+
+class _Held:
+    """What one body holds of the memory that all may hold."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._size = 0
+
+    def add(self, size: int) -> None:
+        self._door.hold(size)
+        self._size += size
+
+    def release(self) -> None:
+        self._door.release(self._size)
+        self._size = 0
 
 
 class _ErrorShaper:
@@ -158,7 +196,7 @@ async def answer_error(
     await send({"type": "http.response.body", "body": body})
 
 
-async def _receive_all(receive: Receive, limit: int) -> bytes:
+async def _receive_all(receive: Receive, limit: int, held: _Held) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -169,6 +207,7 @@ async def _receive_all(receive: Receive, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
+        held.add(len(chunk))
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)

@@ -248,6 +248,7 @@ def _open_feedback(settings: Settings) -> "FeedbackLog | None":
 def _open(settings: Settings) -> "Current | None":
     """Return what answers, or None when it must not: the log says why, /readyz says no."""
     import torch
+    from threadpoolctl import threadpool_limits
 
     from components.devices import pick_device
     from serving import answers, looks  # noqa: F401 - so that no request waits for it
@@ -255,7 +256,9 @@ def _open(settings: Settings) -> "Current | None":
     from serving.release import find_release, open_release
 
     device = pick_device(settings)
-    torch.set_num_threads(settings.threads or _THREADS)
+    threads = settings.threads or _THREADS
+    torch.set_num_threads(threads)
+    threadpool_limits(threads, user_api="blas")
     try:
         return Current(
             find_release(settings.release),

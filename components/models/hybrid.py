@@ -19,6 +19,7 @@ Dimension letters as in `components.models`, and K image factors, G categories, 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -28,6 +29,9 @@ from components.models.categories import Categories
 from components.models.protocol import Asker, Side, Weights
 from components.models.ridge import path_of, solve_ridge, stack_priors
 from components.models.session import Session, above_mean
+
+# Users whose solution is kept, at less than a kilobyte each.
+_REMEMBERED = 65_536
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Hybrid:
         self._likings_I = self._features_IF @ weights["new_likings"]
         self._rated = self._fold_rated_items(looks_IK, users)
         self._items = self._fold_known_items(catalogue, users)
+        self._solve_learnt = lru_cache(_REMEMBERED)(lambda user: self._solve(users.history(user)))
 
     def fold_users(self, users: Sequence[Asker]) -> Side:
         """Return z_u with λ_u and ν_u, and t_u; a user known from training is one like others."""
@@ -97,7 +102,12 @@ class Hybrid:
         for row, asker in enumerate(users):
             # Who asks at many moments, with one history, is solved for once.
             if solved is None or solved[0] is not asker.history:
-                solved = asker.history, self._solve(asker.history)
+                solved_now = (
+                    self._solve_learnt(asker.user)
+                    if asker.is_learnt
+                    else self._solve(asker.history)
+                )
+                solved = asker.history, solved_now
             vectors_BE[row], bias_B[row] = solved[1][:-1], solved[1][-1]
             known, new = self._read_mood(asker)
             bias_B[row] += known

@@ -110,14 +110,15 @@ class Predictor:
         book = self.bundle.users
         indices = [UNKNOWN if user is None else int(book.find([user])[0]) for user in user_ids]
         histories = [book.history(index) for index in indices]
+        are_learnt = [index != UNKNOWN for index in indices]
         for row, extra in enumerate(extras or ()):
             if extra is not None and len(extra):
-                histories[row] = _append(histories[row], extra)
+                histories[row], are_learnt[row] = _append(histories[row], extra), False
         return self.fold(
             [
-                Asker(index, history, now)
-                for index, history, now in zip(
-                    indices, histories, nows or [None] * len(indices), strict=True
+                Asker(index, history, now, is_learnt)
+                for index, history, now, is_learnt in zip(
+                    indices, histories, nows or [None] * len(indices), are_learnt, strict=True
                 )
             ]
         )

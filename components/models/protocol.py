@@ -45,11 +45,14 @@ class Asker:
     """Somebody who asks: a dense index or UNKNOWN, and all the ratings that may be read.
 
     `now` is when, in seconds; None asks regardless of time: what fades with time has faded.
+    `is_learnt` says that the history is what the model's own user book holds, nothing else, so
+    that what was solved for once may be remembered.
     """
 
     user: int
     history: History
     now: int | None = None
+    is_learnt: bool = False
 
 
 def rate_pairs(mean: float, users: Side, items: Side) -> Floats:

@@ -61,7 +61,7 @@ def test_serving_needs_no_orchestration_tracking_or_judgement():
     lines = export_requirements(find_lock())
     names = {line.split("==")[0] for line in lines}
     assert {"bentoml", "torch", "torchvision", "pydantic-settings", "pillow"} <= names
-    unwanted = {"prefect", "mlflow", "mlflow-skinny", "dvc", "great-expectations", "sqlalchemy"}
+    unwanted = {"prefect", "mlflow", "mlflow-skinny", "dvc", "great-expectations", "selenium"}
     assert not names & (unwanted | {"fastapi", "grimp", "uv", "beholder"})
     assert not any(
         "http" in line.replace("httpcore", "").replace("httpx", "")

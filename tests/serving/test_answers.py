@@ -28,6 +28,10 @@ def ask(**fields: Any) -> RecommendRequest:
     return RecommendRequest.model_validate(fields)
 
 
+def look(release: Release, *pictures: bytes) -> Any:
+    return np.stack([release.embed(picture) for picture in pictures])
+
+
 def ids(answer: Any) -> list[str]:
     return [item.item_id for item in answer.items]
 
@@ -170,18 +174,47 @@ def test_predictions_keep_the_order_of_the_pairs(release: Release):
 
 
 def test_picture_of_an_item_looks_most_like_that_item(release: Release, draw: Any):
-    answer = recommend_by_image(
-        release, release.embed(draw(4))[None], user_id="u1", k=3, exclude=[]
-    )
+    answer = recommend_by_image(release, look(release, draw(4)), user_id="u1", k=3, exclude=[])
     assert answer.similar[0].item_id == "i4"
     assert answer.similar[0].similarity == pytest.approx(1.0, abs=1e-5)
     assert len(answer.similar) == len(answer.items) == 3
 
 
-def test_look_alikes_are_reranked_by_the_users_taste(release: Release, draw: Any):
-    answer = recommend_by_image(
-        release, release.embed(draw(4))[None], user_id=None, k=2, exclude=["i10"]
+def test_several_pictures_are_answered_with_what_lies_between_them(release: Release, draw: Any):
+    two = recommend_by_image(
+        release, look(release, draw(4), draw(7)), user_id="u1", k=3, exclude=[]
     )
+    assert {item.item_id for item in two.similar[:2]} == {"i4", "i7"}
+    one, other = (
+        recommend_by_image(release, look(release, draw(seed)), user_id="u1", k=3, exclude=[])
+        for seed in (4, 7)
+    )
+    assert two.rating == pytest.approx((one.rating + other.rating) / 2)
+    again = recommend_by_image(
+        release, look(release, draw(4), draw(4)), user_id="u1", k=3, exclude=[]
+    )
+    assert [item.item_id for item in again.similar] == [item.item_id for item in one.similar]
+
+
+def test_diverse_list_begins_with_the_best_and_looks_less_alike(release: Release):
+    plain = recommend(release, ask(user_id="u1", k=4))
+    diverse = recommend(release, ask(user_id="u1", k=4, diversity=1.0))
+    assert ids(diverse)[0] == ids(plain)[0]
+    assert ids(diverse) != ids(plain)
+    assert {"i1", "i2", "i3", "i4"}.isdisjoint(ids(diverse))
+    looks_II = release.predictor._looks_IE @ release.predictor._looks_IE.T
+    rows = [release.predictor.bundle.catalogue.find(ids(one)) for one in (plain, diverse)]
+    alike, less = (looks_II[np.ix_(row, row)].sum() for row in rows)
+    assert less < alike
+
+
+def test_diverse_rule_keeps_what_is_first_by_the_rule(release: Release):
+    assert ids(recommend(release, ask(k=3, diversity=0.01))) == TRENDING[:3]
+    assert recommend(release, ask(k=3, diversity=0.9)).path == "rules"
+
+
+def test_look_alikes_are_reranked_by_the_users_taste(release: Release, draw: Any):
+    answer = recommend_by_image(release, look(release, draw(4)), user_id=None, k=2, exclude=["i10"])
     ratings = [item.rating for item in answer.items]
     assert ratings == sorted(ratings, reverse=True)
     assert answer.items[0].item_id == "i9"

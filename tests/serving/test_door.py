@@ -149,3 +149,31 @@ def test_any_error_body_becomes_one_sentence(status: int, body: bytes):
     sentence = sentence_for(status, body)
     assert isinstance(sentence, str)
     assert sentence
+
+
+def test_bodies_together_hold_no_more_than_they_may():
+    held = asyncio.Event()
+    limits = Limits(json_bytes=100, all_bytes=150, seconds=5)
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await held.wait()
+        await echo(scope, receive, send)
+
+    async def main() -> list[int]:
+        door = Door(slow, limits)
+        statuses: list[int] = []
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        scope = {"type": "http", "path": "/recommend", "headers": []}
+        first = asyncio.create_task(door(scope, chunked(b"x" * 60, b"x" * 40), send))
+        await asyncio.sleep(0)
+        await door(scope, chunked(b"y" * 60), send)  # refused, for the first still holds its own
+        held.set()
+        await first
+        await door(scope, chunked(b"y" * 100), send)
+        return statuses
+
+    assert asyncio.run(main()) == [429, 200, 200]

@@ -79,3 +79,13 @@ def test_form_fields_are_converted_from_text():
 def test_form_fields_out_of_bounds_are_refused():
     with pytest.raises(ValidationError, match="less than or equal to 1000"):
         RecommendByImageRequest.model_validate({"image": b"?", "k": "1001"})
+
+
+def test_diverse_list_is_bounded():
+    RecommendRequest.model_validate({"diversity": 0.5, "k": 100})
+    RecommendRequest.model_validate({"k": 1000})
+    with pytest.raises(ValidationError, match="k is 100 at most, not 101"):
+        RecommendRequest.model_validate({"diversity": 0.5, "k": 101})
+    for wrong in (-0.1, 1.1, float("nan"), float("inf")):
+        with pytest.raises(ValidationError, match="diversity"):
+            RecommendRequest.model_validate({"diversity": wrong})

@@ -54,6 +54,16 @@ def test_health_and_metrics_answer(client: httpx.Client):
         assert client.get(path).status_code == 200
 
 
+def test_metrics_count_what_is_answered_before_bentomls_layers(client: httpx.Client):
+    client.post("/recommend", json={"user_id": "u1"})
+    client.get("/nothing")
+    told = client.get("/metrics").text
+    assert 'beholder_requests_total{route="/recommend",status="200"}' in told
+    assert 'beholder_requests_total{route="other",status="404"}' in told
+    assert 'beholder_answers_total{path="history",route="/recommend",version="3"}' in told
+    assert "beholder_request_seconds_bucket" in told
+
+
 def test_model_says_version_lineage_and_counts(client: httpx.Client, lineage: dict[str, str]):
     model = client.get("/model").json()
     assert model["model"] == {"version": "3", "lineage_id": lineage["lineage_id"]}

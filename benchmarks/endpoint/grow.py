@@ -1,0 +1,128 @@
+"""A Bento with as many items as wanted: copies of a real one's, each a little different.
+
+    python benchmarks/endpoint/grow.py SERVED FOLDER --items 100000
+
+writes FOLDER/bento, and FOLDER/bodies.jsonl with requests for lists, one a line.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from components.models.bundle import Bundle, load_bundle, save_bundle, seal_bundle
+from components.models.catalogue import Catalogue
+from components.models.golden import read_golden, write_golden
+from components.models.predictor import Predictor
+from components.packaging.bento import package
+
+LINEAGE = {"version": "1", "lineage_id": "benchmark", "data_version": "benchmark"}
+REQUESTS = 2000
+
+# How far a copy lies from what it was copied from, in standard deviations of each column.
+_SPREAD = 0.1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("served", type=Path, help="the served bundle of a workspace")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--items", type=int, default=100_000)
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
+    grow(arguments.served, folder / "bundle", arguments.items)
+    package(folder / "bundle", LINEAGE, folder / "bento", tolerance=1e-3)
+    bundle = load_bundle(folder / "bundle")
+    lines = [json.dumps(body) for body in make_requests(bundle, np.random.default_rng(0))]
+    (folder / "bodies.jsonl").write_text("\n".join(lines) + "\n")
+    print(f"{arguments.items} items, {len(bundle.users)} users, family {bundle.family}")
+
+
+def make_requests(bundle: Bundle, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    """Yield what to ask: of 20, 14 known users, 2 with new ratings, 2 told by ratings, 2 nobody."""
+    for kind in rng.random(REQUESTS):
+        asked: dict[str, Any] = {"k": 10}
+        if kind < 0.8:
+            asked["user_id"] = bundle.users.user_ids[rng.integers(len(bundle.users))]
+        if 0.7 < kind < 0.9:
+            ids = bundle.catalogue.ids(rng.integers(len(bundle.catalogue), size=5))
+            asked["history"] = [{"item_id": item, "rating": bundle.scale[1]} for item in ids]
+        yield asked
+
+
+def grow(served: Path, target: Path, items: int, seed: int = 0) -> None:
+    """Write a sealed bundle with `items` items, learnt users and golden questions of `served`."""
+    bundle = load_bundle(served)
+    rng = np.random.default_rng(seed)
+    count = len(bundle.catalogue)
+    source_I = np.arange(items) % count
+    frame = bundle.catalogue.items.iloc[source_I].reset_index(drop=True)
+    copies = pd.Series(np.arange(items) // count).astype(str)
+    frame["item_id"] = frame["item_id"].where(copies == "0", frame["item_id"] + "~" + copies)
+    embeddings_IE = _vary(bundle.catalogue.embeddings_IE, source_I, count, rng)
+    has_image_I = bundle.catalogue.has_image_I[source_I]
+    embeddings_IE[~has_image_I] = 0
+    grown = replace(
+        bundle,
+        weights=_grow_weights(bundle.weights, source_I, count, rng),
+        catalogue=Catalogue(frame, embeddings_IE, has_image_I),
+    )
+    target.mkdir(parents=True)
+    save_bundle(grown, target)
+    copytree(served / "encoder", target / "encoder")
+    _ask_anew(grown, served / "golden", target / "golden")
+    seal_bundle(target)
+
+
+def _grow_weights(
+    weights: Mapping[str, np.ndarray], source_I: np.ndarray, count: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    return {
+        name: _vary(tensor, source_I, count, rng)
+        if name.startswith("item") and tensor.shape[:1] == (count,)
+        else tensor
+        for name, tensor in weights.items()
+    }
+
+
+def _vary(
+    rows: np.ndarray, source_I: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    copies = rows[source_I]
+    noise = rng.standard_normal((len(copies) - count, *rows.shape[1:]), dtype=np.float32)
+    copies[count:] += noise * (_SPREAD * rows.std(axis=0))
+    return copies
+
+
+def _ask_anew(bundle: Bundle, golden: Path, target: Path) -> None:
+    predictor = Predictor(bundle)
+    asked = read_golden(golden)
+    pairs = asked.pairs
+    ratings = predictor.predict([p.user_id for p in pairs], [p.item_id for p in pairs])
+    images = []
+    for image in asked.images:
+        item = predictor.fold_image(np.asarray(image.embedding, np.float32))
+        told = [
+            (user, float(predictor.rate(predictor.fold_user(user), item)[0]))
+            for user, _ in image.ratings
+        ]
+        images.append(replace(image, ratings=tuple(told)))
+    answered = replace(
+        asked,
+        pairs=tuple(
+            replace(pair, rating=float(rating)) for pair, rating in zip(pairs, ratings, strict=True)
+        ),
+        images=tuple(images),
+    )
+    contents = {image.sha256: (golden / image.file).read_bytes() for image in asked.images}
+    write_golden(target, answered, contents)
+
+
+if __name__ == "__main__":
+    main()
