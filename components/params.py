@@ -162,12 +162,45 @@ class Refit(Section):
     seed: int
 
 
+class IndexOptions(Section):
+    """An index of one kind of list, and from how many items on it takes the place of exact search.
+
+    `width` is how many numbers of an item it keeps, `shortlist` how many rows it names to be scored
+    exactly, beyond twice as many as asked for.
+    """
+
+    index_from: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1, le=4096)]
+    shortlist: Annotated[int, Field(ge=0)]
+
+
+class Retrieval(Section):
+    """How lists are found in a large catalogue, and how well that is measured.
+
+    An index finds the share recall@`k` of the best `k`, on average over `questions` drawn with
+    `seed`; it looks into as many of its cells as `recall` takes.
+    """
+
+    k: Annotated[int, Field(ge=1, le=1000)] = 10
+    questions: Annotated[int, Field(ge=1, le=100_000)] = 200
+    seed: Annotated[int, Field(ge=0)] = 0
+    recall: Share = 0.98
+    tastes: IndexOptions = IndexOptions(index_from=50_000, width=32, shortlist=100)
+    looks: IndexOptions = IndexOptions(index_from=20_000, width=128, shortlist=100)
+
+    def options(self, name: str) -> IndexOptions:
+        """Return the options of the index `tastes` or `looks`."""
+        return {"tastes": self.tastes, "looks": self.looks}[name]
+
+
 class Trial(Section):
     """How a Bento is tried; what it may cost is the gate's to say (`gate.limits`)."""
 
     tolerance: Positive
     requests: Annotated[int, Field(ge=10, le=10_000)]
     max_start_seconds: Positive
+    # No index may find less of what exact search finds, in lists or in look-alikes.
+    min_recall: Share = 0.95
 
 
 class Slices(Section):
@@ -243,6 +276,7 @@ class Params(Section):
     trending: Trending
     evaluate: Evaluate
     refit: Refit
+    retrieval: Retrieval = Retrieval()
     trial: Trial
     gate: Gate
     review: Review = Review()

@@ -182,6 +182,11 @@ class Workspace:
         """What users did, as the endpoint was told: a SQLite file that nothing else can replace."""
         return self.state / "feedback.db"
 
+    @property
+    def answers(self) -> Path:
+        """What the endpoint answered in the last weeks, by request id: a SQLite file."""
+        return self.state / "answers.db"
+
 
 def find_workspace(start: Path) -> Workspace:
     """Return the workspace that `start` lies in, searching upward.

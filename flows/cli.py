@@ -276,7 +276,8 @@ def trace(
         typer.Argument(
             metavar="ID",
             help="A lineage id, version, MLflow run, Bento's tag or digest (or how one begins), "
-            "the line of an answer's header; or a batch, image:SHA256, item:ID, user:ID.",
+            "the id of an answered request, the line of an answer's header; or a batch, "
+            "image:SHA256, item:ID, user:ID.",
             show_default=False,
         ),
     ],

@@ -93,8 +93,14 @@ def bento_folder(workspace: Workspace, version: Version) -> Path:
 
 def _package(workspace: Workspace, version: Version, target: Path) -> None:
     bundles = fetch_bundles(workspace, version)
-    tolerance = load_params(workspace.params).trial.tolerance
-    package(bundles.served, _read_lineage(version), target, tolerance=tolerance)
+    params = load_params(workspace.params)
+    package(
+        bundles.served,
+        _read_lineage(version),
+        target,
+        tolerance=params.trial.tolerance,
+        retrieval=params.retrieval,
+    )
 
 
 def _read_lineage(version: Version) -> dict[str, str]:

@@ -133,6 +133,41 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class AnswerLink:
+    """An answer of the endpoint as it was given; `time` is UTC, `caller` the API key's name.
+
+    `users` and `paths` go with `items` and `ratings` where they are not the same for all.
+    """
+
+    time: str
+    seconds: float
+    route: str
+    version: str
+    lineage_id: str
+    caller: str
+    user_id: str | None
+    path: str | None
+    items: tuple[str, ...] | None
+    ratings: tuple[float | None, ...]
+    users: tuple[str, ...] | None
+    paths: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class AnswerTrace:
+    """What was answered to requests of an id, oldest first, and the chain behind the last one."""
+
+    asked: str
+    request_id: str
+    answers: tuple[AnswerLink, ...]
+    chain: Trace | Missing
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return _plain(self)
+
+
+@dataclass(frozen=True)
 class Learner:
     """A version that learnt from what was asked for."""
 
@@ -166,7 +201,7 @@ class Descent:
         return _plain(self)
 
 
-def _plain(value: Trace | Descent) -> dict[str, Any]:
+def _plain(value: Trace | Descent | AnswerTrace) -> dict[str, Any]:
     content: dict[str, Any] = asdict(value)
     # A metric may be NaN in a store that others write to: programs get null for it.
     return dict(json.loads(json.dumps(_finite(content))))

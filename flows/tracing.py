@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from components.answers.answered import Answered
 from components.batches import Batch, data_version
 from components.errors import CorruptFileError, ParameterError
 from components.files import read_parquet
@@ -20,6 +21,7 @@ from components.promotion.artifacts import SERVED
 from components.promotion.registry import Version
 from components.promotion.version import LINEAGE_ID_TAG, TRIAL_TAG
 from components.settings import load_settings
+from flows.answers import open_answers
 from flows.archive import DATA_VERSION_TAG, Archive, bento_tag
 from flows.data_versions import read_batch_md5s, read_outputs
 from flows.endpoint import answering_version
@@ -36,6 +38,8 @@ from flows.run_record import (
 )
 from flows.services import Services
 from flows.trace_chain import (
+    AnswerLink,
+    AnswerTrace,
     BatchLink,
     BentoLink,
     CodeLink,
@@ -57,17 +61,22 @@ _HEX = set("0123456789abcdef")
 log = logging.getLogger(__name__)
 
 
-def trace(archive: Archive, given: str) -> Trace | Descent:
+def trace(archive: Archive, given: str) -> Trace | Descent | AnswerTrace:
     """Return the chain of the version that an id names, or who learnt from the data it names.
 
-    Raises ParameterError if nothing is called so, or if it is the beginning of several.
+    The id of a request leads to its answer, and from there on. Raises ParameterError if nothing
+    is called so, or if it is the beginning of several.
     """
     question = read_question(given)
+    if question.kind == "request":
+        return require_answer(archive, given, question.text)
     name = choose_name(question, archive.names)
     if name is not None and name.version is not None:
         return trace_version(archive, archive.version(name.version), given, name.describe())
     if name is not None:
         return _trace_data(archive, given, name.kind, name.text)
+    if question.kind is None and (answer := trace_answer(archive, given, question.text)):
+        return answer
     content = _trace_content(archive, given, question)
     if content is None:
         raise explain_unknown(question, archive.names)
@@ -170,13 +179,12 @@ def _link_file(archive: Archive, version: Version, path: str) -> Mapping[str, An
 
 
 def _link_run(run: RunFacts) -> RunLink:
-    started = datetime.fromtimestamp(run.started / 1000, UTC)
     return RunLink(
         run_id=run.run_id,
         name=run.name,
         status=run.status,
         is_deleted=run.is_deleted,
-        started=started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        started=_tell_time(run.started / 1000),
         seconds=None if run.ended is None else (run.ended - run.started) / 1000,
         reason=run.tags.get("beholder.reason", ""),
         workspace=run.tags.get("beholder.workspace", ""),
@@ -245,6 +253,51 @@ def _aliases(archive: Archive, version: Version) -> tuple[str, ...]:
 
 def _lost(what: str) -> Missing:
     return Missing(f"{what} is not among the artifacts of its MLflow run any more")
+
+
+# From an answer to its version
+
+
+def require_answer(archive: Archive, asked: str, request_id: str) -> AnswerTrace:
+    """Return what was answered to a request; raise ParameterError if nobody knows."""
+    found = trace_answer(archive, asked, request_id)
+    if found is None:
+        days = load_settings().answers_days
+        raise ParameterError(
+            f"no answer to a request {request_id!r} is kept; answers are kept for {days:g} days "
+            "unless BEHOLDER_ANSWERS_URL is 'off', from a second after they were given; its "
+            "X-Lineage-Id leads on without it"
+        )
+    return found
+
+
+def trace_answer(archive: Archive, asked: str, request_id: str) -> AnswerTrace | None:
+    """Return what was answered to requests of an id, and the last one's chain; None if nothing."""
+    with open_answers(archive.workspace) as answers:
+        found = [] if answers is None else answers.find(request_id)
+    if not found:
+        return None
+    links = tuple(_link_answer(one) for one in found)
+    return AnswerTrace(asked, request_id, links, _trace_lineage(archive, asked, links[-1]))
+
+
+def _link_answer(answered: Answered) -> AnswerLink:
+    facts = answered._asdict()
+    del facts["request_id"]
+    return AnswerLink(time=_tell_time(facts.pop("at")), **facts)
+
+
+def _trace_lineage(archive: Archive, asked: str, link: AnswerLink) -> Trace | Missing:
+    fitting = [v for v in archive.versions if v.tags.get(LINEAGE_ID_TAG) == link.lineage_id]
+    if not fitting:
+        return Missing(f"no version of lineage {link.lineage_id} is registered here any more")
+    same = [version for version in fitting if str(version.number) == link.version]
+    return trace_version(archive, (same or fitting)[0], asked, f"lineage {link.lineage_id}")
+
+
+def _tell_time(seconds: float) -> str:
+    when = datetime.fromtimestamp(seconds, UTC)
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 # From data to versions

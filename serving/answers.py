@@ -8,6 +8,7 @@ import numpy as np
 
 from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
 from components.models.predictor import Ranked
+from components.retrieval.statement import Search
 from serving.refusal import Refusal
 from serving.release import Release
 from serving.schemas import (
@@ -24,6 +25,8 @@ from serving.schemas import (
     RecommendedItem,
     RecommendedLook,
     RecommendRequest,
+    Retrieval,
+    SearchFacts,
     SimilarAnswer,
     SimilarItem,
     SimilarRequest,
@@ -186,6 +189,10 @@ def describe(release: Release) -> ModelAnswer:
             ratings=len(bundle.users.items_N),
         ),
         encoder=release.encoder_name,
+        retrieval=Retrieval(
+            tastes=_describe_search(release.manifest.retrieval.tastes),
+            looks=_describe_search(release.manifest.retrieval.looks),
+        ),
         lineage=release.lineage,
     )
 
@@ -196,6 +203,16 @@ def join(earlier: History, later: History) -> History:
         np.concatenate([earlier.items_N, later.items_N]),
         np.concatenate([earlier.ratings_N, later.ratings_N]),
         np.concatenate([earlier.times_N, later.times_N]),
+    )
+
+
+def _describe_search(search: Search) -> SearchFacts:
+    is_exact = search.way == "exact"
+    return SearchFacts(
+        way=search.way,
+        index=None if is_exact else search.name,
+        recall=search.recall,
+        k=None if is_exact else search.k,
     )
 
 

@@ -19,12 +19,14 @@ from components.models.golden import Golden, largest_difference, read_golden, re
 from components.models.predictor import Predictor
 from components.packaging.release import (
     BUNDLE,
+    INDEX,
     LINEAGE,
     RELEASE,
     SOURCES,
     ReleaseManifest,
     verify_release,
 )
+from components.retrieval.opening import open_searchers
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -92,7 +94,9 @@ def open_release(bento: Path, device: str) -> Release:
     release = Release(
         manifest=manifest,
         lineage=read_json(bento / LINEAGE),
-        predictor=Predictor(bundle),
+        predictor=Predictor(
+            bundle, **open_searchers(bento / INDEX, manifest.retrieval, len(bundle.catalogue))
+        ),
         encoder=open_encoder(folder / "encoder", device),
         encoder_name=str(json.loads((folder / "encoder/encoder.json").read_bytes())["name"]),
         titles=tuple(items["title"].astype(str)),
@@ -101,8 +105,10 @@ def open_release(bento: Path, device: str) -> Release:
     release = check_golden(release, folder / "golden")
     seconds = time.monotonic() - started
     log.info(
-        "release ready version=%s categories=%d seconds=%.1f",
+        "release ready version=%s tastes=%r looks=%r categories=%d seconds=%.1f",
         manifest.version,
+        manifest.retrieval.tastes.describe(),
+        manifest.retrieval.looks.describe(),
         # Read here, so that no request waits for it.
         len(release.predictor.categories.names),
         seconds,

@@ -484,6 +484,26 @@ class Counts(Answer):
     ratings: int
 
 
+class SearchFacts(Answer):
+    """How one kind of list is found."""
+
+    way: Literal["exact", "index"] = Field(
+        description="By the scores of all items, or of those that an index names."
+    )
+    index: str | None = Field(description="The index in faiss's words.", examples=["IVF4000"])
+    recall: float = Field(
+        description="The share of the exact best `k` that is found; 1 by definition if exact."
+    )
+    k: int | None = Field(description="The length of the lists on which that was measured.")
+
+
+class Retrieval(Answer):
+    """How lists are found: by predicted rating (`tastes`), and by likeness (`looks`)."""
+
+    tastes: SearchFacts
+    looks: SearchFacts
+
+
 class ModelAnswer(Answer):
     """Which model answers here, and where it comes from."""
 
@@ -493,6 +513,7 @@ class ModelAnswer(Answer):
     scale: tuple[float, float] = Field(description="Lowest and highest rating.")
     counts: Counts
     encoder: str = Field(description="The network that sees the pictures.")
+    retrieval: Retrieval
     lineage: dict[str, str]
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -187,6 +188,33 @@ def write_served_bundle(folder: Path, *, golden_offset: float = 0.0) -> None:
     )
     write_golden(folder / "golden", golden, {names[11]: contents[11]})
     seal_bundle(folder)
+
+
+@pytest.fixture(scope="session")
+def wide_bundle(served_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That bundle with 400 items (i0 to i399), alike in tens, so that an index has work to do."""
+    from components.models.bundle import load_bundle, save_bundle, seal_bundle
+    from components.models.catalogue import Catalogue
+
+    folder = tmp_path_factory.mktemp("served") / "wide"
+    shutil.copytree(served_bundle, folder)
+    bundle = load_bundle(served_bundle)
+    generator = np.random.default_rng(0)
+    looks_IE = np.repeat(generator.normal(0, 1, (39, 1280)), 10, axis=0)[:388]
+    looks_IE += generator.normal(0, 0.5, looks_IE.shape)
+    added = pd.DataFrame({"item_id": [f"i{row}" for row in range(12, 400)]})
+    added = added.assign(title="", category="sea", images=[["0" * 64]] * len(added))
+    old = bundle.catalogue
+    catalogue = Catalogue(
+        pd.concat([old.items, added], ignore_index=True),
+        np.concatenate([old.embeddings_IE, looks_IE.astype(np.float32)]),
+        np.concatenate([old.has_image_I, np.ones(388, bool)]),
+    )
+    bias_I = np.append(bundle.weights["item_bias"], np.linspace(-2, 2, 388, dtype=np.float32))
+    weights = {**bundle.weights, "item_bias": bias_I}
+    save_bundle(replace(bundle, catalogue=catalogue, weights=weights), folder)
+    seal_bundle(folder)
+    return folder
 
 
 LINEAGE = {"version": "3", "lineage_id": "abcdef0123456789", "data_version": "d" * 64}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from components.errors import CorruptFileError
@@ -32,6 +32,7 @@ from components.files import (
 )
 from components.models.catalogue import Catalogue, UserBook
 from components.models.families import build
+from components.models.mapped import map_floats
 from components.models.protocol import Recommender, Weights
 
 FORMAT = 1
@@ -137,12 +138,16 @@ def load_bundle(folder: Path) -> Bundle:
         )
     try:
         weights = load_file(folder / "weights.safetensors")
-        arrays = load_file(folder / "catalogue.safetensors")
+        with safe_open(folder / "catalogue.safetensors", framework="np") as arrays:
+            has_image_I = arrays.get_tensor("has_image")
         rated = load_file(folder / "users.safetensors")
     except SafetensorError as error:
         raise CorruptFileError(f"bundle {folder}: {error}") from error
     catalogue = Catalogue(
-        read_parquet(folder / "items.parquet"), arrays["embeddings"], arrays["has_image"]
+        read_parquet(folder / "items.parquet"),
+        # By far the largest part of a bundle, so the workers of an endpoint share it.
+        map_floats(folder / "catalogue.safetensors", "embeddings"),
+        has_image_I,
     )
     user_ids = tuple(read_parquet(folder / "users.parquet")["user_id"].tolist())
     return Bundle(

@@ -11,7 +11,7 @@ from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
 from components.models.categories import Categories
 from components.models.diversity import diversify
 from components.models.protocol import Asker, Side, rate_pairs
-from components.models.top import find_top
+from components.models.search import EXACT, Question, Searcher
 from components.models.trending import order_by_trend, trend
 
 
@@ -35,17 +35,29 @@ class Recommended:
 
 
 class Predictor:
-    """Answers from one immutable bundle; safe to share between threads."""
+    """Answers from one immutable bundle; safe to share between threads.
 
-    def __init__(self, bundle: Bundle) -> None:
+    `tastes` finds the items of a list by their ratings, `looks` those that look alike.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, tastes: Searcher = EXACT, looks: Searcher = EXACT
+    ) -> None:
         self.bundle = bundle
+        self._tastes = tastes
+        self._similar = looks
         self._model = bundle.recommender()
         self._items = self._model.known_items()
         width = bundle.catalogue.embeddings_IE.shape[1]
         self._prior_item = self._model.fold_items(np.zeros((1, width), np.float32))
-        norms = np.linalg.norm(bundle.catalogue.embeddings_IE, axis=1, keepdims=True)
-        self._looks_IE = bundle.catalogue.embeddings_IE / np.maximum(norms, 1e-12)
+        # Norms instead of a copy of unit length, which would be the largest thing in memory.
+        self._norms_I = measure_lengths(bundle.catalogue.embeddings_IE)
         self._trending = self._order_by_trend()
+
+    @property
+    def items(self) -> Side:
+        """Return the item side of the whole catalogue, in its order."""
+        return self._items
 
     @cached_property
     def categories(self) -> Categories:
@@ -143,10 +155,13 @@ class Predictor:
         """Return the ratings of B pairs, clipped to the scale; a single row on one side repeats."""
         return self._clip(rate_pairs(self._model.mean, users, items))
 
-    def score(self, user: Side) -> Floats:
-        """Return one user's predicted rating of every item of the catalogue, unclipped (I,)."""
-        scores_I = self._items.vectors_BD @ user.vectors_BD[0]
-        return scores_I + self._items.bias_B + user.bias_B[0] + np.float32(self._model.mean)
+    def score(self, user: Side, items_N: Ints | None = None) -> Floats:
+        """Return one user's predicted rating of some items (N,), or of all (I,), unclipped."""
+        vectors_ID, bias_I = self._items.vectors_BD, self._items.bias_B
+        if items_N is not None:
+            vectors_ID, bias_I = vectors_ID[items_N], bias_I[items_N]
+        scores_I = vectors_ID @ user.vectors_BD[0]
+        return scores_I + bias_I + user.bias_B[0] + np.float32(self._model.mean)
 
     def score_users(self, users: Side) -> Floats:
         """Return B users' predicted ratings of every item of the catalogue, unclipped (B, I)."""
@@ -166,14 +181,27 @@ class Predictor:
         is_free_I = np.ones(len(self._trending), bool) if allowed_I is None else allowed_I.copy()
         is_free_I[exclude] = False
         shown = self._trending[is_free_I[self._trending]][:k]
-        return Recommended(self._list(shown, self._clip(self.score(user)[shown])), "rules")
+        return Recommended(self._list(shown, self._clip(self.score(user, shown))), "rules")
 
     def rank(
         self, user: Side, k: int, exclude: Ints, allowed_I: Bools | None = None
     ) -> list[Ranked]:
         """Return the k best items for a user, best first; equal scores in catalogue order."""
-        scores_I = self.score(user)
-        return self._top(scores_I, k, exclude, allowed_I, clip=True)
+        best, scores = self._tastes.search(self.ask_taste(user, k, exclude, allowed_I))
+        return self._list(best, self._clip(scores))
+
+    def ask_taste(
+        self, user: Side, k: int, exclude: Ints, allowed_I: Bools | None = None
+    ) -> Question:
+        """Return the question of which k items a user would rate best; its query is (vector, 1)."""
+        return Question(
+            np.append(user.vectors_BD[0], np.float32(1)),
+            lambda items_N: self.score(user, items_N),
+            len(self._items),
+            k,
+            exclude,
+            allowed_I,
+        )
 
     def spread(self, wide: Recommended, k: int, diversity: float) -> Recommended:
         """Return k items of a longer list, those picked last least alike to those before.
@@ -184,34 +212,50 @@ class Predictor:
         scores = [item.score for item in wide.items]
         if wide.path == "rules":
             scores = [-float(place) for place in range(len(scores))]
-        picked = diversify(np.asarray(scores, np.float32), self._looks_IE[indices], k, diversity)
+        picked = diversify(np.asarray(scores, np.float32), self.unit_looks(indices), k, diversity)
         return Recommended([wide.items[row] for row in picked], wide.path)
 
     def neighbours(
         self, embedding_E: Floats, k: int, exclude: Ints, allowed_I: Bools | None = None
     ) -> list[Ranked]:
         """Return the k items that look most like an embedding, by cosine; 1 is the same look."""
-        norm = max(float(np.linalg.norm(embedding_E)), 1e-12)
-        looks_I = self._looks_IE @ (embedding_E / np.float32(norm))
-        allowed = self.bundle.catalogue.has_image_I
-        if allowed_I is not None:
-            allowed = allowed & allowed_I
-        return self._top(looks_I, k, exclude, allowed, clip=False)
+        return self._list(*self._similar.search(self.ask_look(embedding_E, k, exclude, allowed_I)))
+
+    def ask_look(
+        self, embedding_E: Floats, k: int, exclude: Ints, allowed_I: Bools | None = None
+    ) -> Question:
+        """Return the question of which k items look most like an embedding."""
+        unit_E = embedding_E / measure_lengths(embedding_E[None, :])[0]
+        return Question(
+            unit_E,
+            lambda items_N: self._compare(unit_E, items_N),
+            len(self._items),
+            k,
+            exclude,
+            allowed_I,
+        )
+
+    def unit_looks(self, items_N: Ints) -> Floats:
+        """Return the embeddings of some items at length 1 (N, E)."""
+        looks: Floats = self.bundle.catalogue.embeddings_IE[items_N]
+        return looks / self._norms_I[items_N, None]
 
     def looks(self, item: int, others: Ints) -> Floats:
         """Return how much other items look like one, by cosine, all by dense index."""
-        looks: Floats = self._looks_IE[others] @ self._looks_IE[item]
-        return looks
+        embeddings_IE = self.bundle.catalogue.embeddings_IE
+        dots: Floats = embeddings_IE[others] @ embeddings_IE[item]
+        return dots / (self._norms_I[others] * self._norms_I[item])
 
-    def _top(
-        self, scores_I: Floats, k: int, exclude: Ints, allowed_I: Bools | None, *, clip: bool
-    ) -> list[Ranked]:
-        scores_I = scores_I.astype(np.float32, copy=True)
-        scores_I[exclude] = -np.inf
-        if allowed_I is not None:
-            scores_I[~allowed_I] = -np.inf
-        best = find_top(scores_I, k)
-        return self._list(best, self._clip(scores_I[best]) if clip else scores_I[best])
+    def _compare(self, unit_E: Floats, items_N: Ints | None) -> Floats:
+        """Return the cosines of items' looks with a look of length 1; −inf without an image."""
+        catalogue = self.bundle.catalogue
+        if items_N is None:
+            cosines_I = (catalogue.embeddings_IE @ unit_E) / self._norms_I
+            has_image_I = catalogue.has_image_I
+        else:
+            cosines_I = (catalogue.embeddings_IE[items_N] @ unit_E) / self._norms_I[items_N]
+            has_image_I = catalogue.has_image_I[items_N]
+        return np.where(has_image_I, cosines_I, np.float32(-np.inf))
 
     def _list(self, items: Ints, shown: Floats) -> list[Ranked]:
         ids = self.bundle.catalogue.ids(items)
@@ -229,6 +273,12 @@ class Predictor:
 
     def _clip(self, ratings: Floats) -> Floats:
         return np.clip(ratings, *self.bundle.scale).astype(np.float32)
+
+
+def measure_lengths(embeddings_BE: Floats) -> Floats:
+    """Return the lengths of embeddings (B,), never zero."""
+    squares_B = np.einsum("be,be->b", embeddings_BE, embeddings_BE)
+    return np.sqrt(np.maximum(squares_B, np.float32(1e-24))).astype(np.float32)
 
 
 def _append(history: History, extra: History) -> History:

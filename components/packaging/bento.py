@@ -20,6 +20,7 @@ from components.models.bundle import MANIFEST, verify_bundle
 from components.packaging.dependencies import export_requirements, find_lock
 from components.packaging.release import (
     BUNDLE,
+    INDEX,
     LINEAGE,
     SOURCES,
     ReleaseManifest,
@@ -30,6 +31,9 @@ from components.packaging.release import (
     write_release,
 )
 from components.packaging.sources import find_sources
+from components.params import Retrieval
+from components.retrieval.making import choose, count_items, make_indexes
+from components.retrieval.statement import Statement
 from components.settings import TELEMETRY_OFF
 
 NAME = "beholder"
@@ -53,6 +57,7 @@ class Recipe:
     sources: dict[str, Path]
     requirements: list[str]
     tolerance: float
+    retrieval: Retrieval | None
 
     @property
     def python(self) -> str:
@@ -78,19 +83,34 @@ class Recipe:
                 "lineage": self.lineage,
                 "runtime": self.runtime,
                 "tolerance": self.tolerance,
+                "retrieval": self._indexed(),
             }
         )
 
+    def _indexed(self) -> dict[str, Any] | None:
+        """Return the parameters of the indexes, None where every list is found exactly."""
+        if self.retrieval is None or not choose(count_items(self.served), self.retrieval):
+            return None
+        return self.retrieval.model_dump(mode="json")
 
-def package(served: Path, lineage: Mapping[str, str], target: Path, *, tolerance: float) -> str:
+
+def package(
+    served: Path,
+    lineage: Mapping[str, str],
+    target: Path,
+    *,
+    tolerance: float,
+    retrieval: Retrieval | None = None,
+) -> str:
     """Build the Bento of a served bundle in the folder `target`, and return its tag.
 
     `lineage` says where the bundle comes from; it must hold `version` (the registered model's) and
     `lineage_id`. `tolerance` (rating points) is how far golden answers may lie off when the
-    endpoint checks itself. Where `target` holds this very Bento already, nothing is done; another
-    one is replaced. Raises CorruptFileError if the bundle is not as it was written.
+    endpoint checks itself. `retrieval` says from which size on a catalogue gets an index;
+    without, every list is found exactly. Where `target` holds this very Bento already, nothing is
+    done; another one is replaced. Raises CorruptFileError if the bundle is not as it was written.
     """
-    recipe = _collect(served, lineage, tolerance)
+    recipe = _collect(served, lineage, tolerance, retrieval)
     digest = recipe.digest_all()
     tag = f"{NAME}:{digest[:_VERSION_DIGITS]}"
     if _holds(target, digest):
@@ -98,7 +118,7 @@ def package(served: Path, lineage: Mapping[str, str], target: Path, *, tolerance
         return tag
     with write_folder(target) as folder:
         scratch = folder / ".build"
-        _stage(recipe, scratch / "stage")
+        stated = _stage(recipe, scratch / "stage")
         built = _build(scratch, tag)
         for path in sorted(built.iterdir()):
             path.rename(folder / path.name)
@@ -117,13 +137,16 @@ def package(served: Path, lineage: Mapping[str, str], target: Path, *, tolerance
                 tolerance=tolerance,
                 content=hash_content(files),
                 files=files,
+                retrieval=stated,
             ),
         )
     log.info("bento built tag=%s target=%s files=%s", tag, target, len(files))
     return tag
 
 
-def _collect(served: Path, lineage: Mapping[str, str], tolerance: float) -> Recipe:
+def _collect(
+    served: Path, lineage: Mapping[str, str], tolerance: float, retrieval: Retrieval | None
+) -> Recipe:
     for key in ("version", "lineage_id"):
         if not lineage.get(key):
             raise BeholderError(f"the lineage of {served} holds no {key!r}: {dict(lineage)}")
@@ -142,6 +165,7 @@ def _collect(served: Path, lineage: Mapping[str, str], tolerance: float) -> Reci
         sources=find_sources(SERVICE),
         requirements=export_requirements(find_lock()),
         tolerance=tolerance,
+        retrieval=retrieval,
     )
 
 
@@ -159,19 +183,24 @@ def _holds(target: Path, recipe: str) -> bool:
     return True
 
 
-def _stage(recipe: Recipe, stage: Path) -> None:
-    """Lay out all that the Bento's `src/` shall hold, and the bentofile that lists it."""
+def _stage(recipe: Recipe, stage: Path) -> Statement:
+    """Lay out all that the Bento's `src/` shall hold, and the bentofile that lists it.
+
+    Returns how the lists of what is laid out are found.
+    """
     for name, source in recipe.sources.items():
         _link(source, stage / name)
     bundle = Path(BUNDLE).relative_to(SOURCES)
     for source in sorted(path for path in recipe.served.rglob("*") if path.is_file()):
         _link(source, stage / bundle / source.relative_to(recipe.served))
     write_json(stage / Path(LINEAGE).relative_to(SOURCES), recipe.lineage)
+    stated = make_indexes(recipe.served, recipe.retrieval, stage / Path(INDEX).relative_to(SOURCES))
     included = sorted(
         f"/{path.relative_to(stage).as_posix()}" for path in stage.rglob("*") if path.is_file()
     )
     text = yaml.safe_dump(_describe(recipe, included), sort_keys=True)
     write_bytes(stage / "bentofile.yaml", text.encode())
+    return stated
 
 
 def _describe(recipe: Recipe, included: list[str]) -> dict[str, Any]:

@@ -5,16 +5,19 @@ itself, relative to the Bento's root. Python's caches (`__pycache__`) are no par
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from components.errors import CorruptFileError
 from components.files import hash_file, hash_json, read_json, write_json
+from components.retrieval.statement import Statement
 
-FORMAT = 2
+# Before format 3 every list was found exactly.
+FORMAT, EXACT_FORMAT = 3, 2
 SOURCES = "src"
 RELEASE = f"{SOURCES}/release.json"
 BUNDLE = f"{SOURCES}/bundle"
+INDEX = f"{SOURCES}/index"
 LINEAGE = f"{SOURCES}/lineage.json"
 DESCRIPTION = "bento.yaml"
 
@@ -27,7 +30,7 @@ class ReleaseManifest:
     that went in, `runtime` that of the service's code, packages and Python alone: releases that
     share it can follow one another in a running process. `content` is the hash of all files but
     BentoML's own description, which holds the time of the build. `tolerance` (rating points) is
-    how far golden answers may lie off.
+    how far golden answers may lie off. `retrieval` says how lists are found, and how well.
     """
 
     name: str
@@ -40,6 +43,7 @@ class ReleaseManifest:
     tolerance: float
     content: str
     files: dict[str, str]
+    retrieval: Statement = field(default_factory=Statement)
 
 
 def list_files(bento: Path, below: str = "", leave_out: Sequence[str] = ()) -> dict[str, str]:
@@ -76,8 +80,11 @@ def read_release(bento: Path) -> ReleaseManifest:
         raise CorruptFileError(f"{bento} is no Beholder release: it holds no {RELEASE}")
     content = read_json(bento / RELEASE)
     try:
-        if content.pop("format") != FORMAT:
+        written = content.pop("format")
+        if written not in (FORMAT, EXACT_FORMAT):
             raise CorruptFileError(f"{bento / RELEASE} has a format that this version cannot read")
+        if written == FORMAT:
+            content["retrieval"] = Statement.from_json(content["retrieval"])
         return ReleaseManifest(**content)
     except (AttributeError, KeyError, TypeError) as error:
         raise CorruptFileError(f"{bento / RELEASE} is no release manifest: {error}") from error

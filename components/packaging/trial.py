@@ -23,6 +23,7 @@ from components.packaging.asking import (
 from components.packaging.booting import NotReadyError, Running, boot
 from components.packaging.release import BUNDLE, ReleaseManifest, read_release, verify_release
 from components.params import Limits, Trial
+from components.retrieval.statement import Statement
 
 _ANSWER_SECONDS = 30.0
 # A busy machine only ever adds to a latency, so a round over the limits is measured again.
@@ -73,6 +74,7 @@ class TrialReport:
     bundle_mb: float = math.nan
     start_seconds: float = math.nan
     timed_out: bool = False
+    retrieval: Statement = field(default_factory=Statement)
 
     def to_json(self) -> dict[str, Any]:
         """Return trial.json; a number that is not finite becomes null, which never passes."""
@@ -93,6 +95,7 @@ class TrialReport:
             "bundle_mb": _finite(self.bundle_mb),
             "start_seconds": _finite(self.start_seconds),
             "timed_out": self.timed_out,
+            "retrieval": self.retrieval.to_json(),
         }
 
 
@@ -125,7 +128,7 @@ def run_trial(
 
 
 def judge(report: TrialReport, trial: Trial) -> tuple[str, ...]:
-    """Return, in words, what is wrong with the answers, and every number that was not measured."""
+    """Return, in words, what is wrong with answers and lists, and each number not measured."""
     reasons = []
     if report.questions == 0:
         reasons.append("no golden question was asked")
@@ -134,6 +137,13 @@ def judge(report: TrialReport, trial: Trial) -> tuple[str, ...]:
             f"golden answers differ from the trainer's by {report.max_difference:.6g}, "
             f"more than {trial.tolerance:g}"
         )
+    reasons += [
+        f"the index of {name} finds {search.recall:.4f} of the best {search.k} (recall@{search.k}),"
+        f" less than trial.min_recall {trial.min_recall:g}; raise retrieval.{name}.width or "
+        f"retrieval.{name}.shortlist, or search exactly with a higher retrieval.{name}.index_from"
+        for name, search in report.retrieval.parts().items()
+        if not search.recall >= trial.min_recall
+    ]
     measured = {
         "golden answers differ from the trainer's by": (report.max_difference,),
         "lists take (milliseconds)": vars(report.latency).values(),
@@ -157,6 +167,7 @@ def _name(report: TrialReport, manifest: ReleaseManifest) -> TrialReport:
         lineage_id=manifest.lineage_id,
         digest=manifest.digest,
         content=manifest.content,
+        retrieval=manifest.retrieval,
     )
 
 

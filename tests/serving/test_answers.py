@@ -202,7 +202,8 @@ def test_diverse_list_begins_with_the_best_and_looks_less_alike(release: Release
     assert ids(diverse)[0] == ids(plain)[0]
     assert ids(diverse) != ids(plain)
     assert {"i1", "i2", "i3", "i4"}.isdisjoint(ids(diverse))
-    looks_II = release.predictor._looks_IE @ release.predictor._looks_IE.T
+    looks_IE = release.predictor.unit_looks(np.arange(len(release.titles)))
+    looks_II = looks_IE @ looks_IE.T
     rows = [release.predictor.bundle.catalogue.find(ids(one)) for one in (plain, diverse)]
     alike, less = (looks_II[np.ix_(row, row)].sum() for row in rows)
     assert less < alike

@@ -1,0 +1,1 @@
+"""Search in catalogues too large to score every item: an index, made with the Bento and tried."""
