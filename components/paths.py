@@ -168,6 +168,11 @@ class Workspace:
         return self.root / "reports/compare"
 
     @property
+    def catalogue(self) -> Path:
+        """The accepted items of the last refresh, and what they change about each bundle."""
+        return self.state / "catalogue"
+
+    @property
     def bentos(self) -> Path:
         """One finished Bento a registered version."""
         return self.state / "bentos"
@@ -181,6 +186,11 @@ class Workspace:
     def feedback(self) -> Path:
         """What users did, as the endpoint was told: a SQLite file that nothing else can replace."""
         return self.state / "feedback.db"
+
+    @property
+    def answers(self) -> Path:
+        """What the endpoint answered in the last weeks, by request id: a SQLite file."""
+        return self.state / "answers.db"
 
 
 def find_workspace(start: Path) -> Workspace:

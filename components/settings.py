@@ -40,6 +40,11 @@ class Settings(BaseSettings):
         None, description="where an endpoint's workers find which release to answer from"
     )
     feedback_url: str | None = Field(None, description="sqlite:///PATH of the feedback log")
+    answers_url: str | None = Field(
+        None, description="sqlite:///PATH of the answer log, or 'off'; default: none is kept"
+    )
+    answers_days: float = Field(30.0, gt=0, le=36_500, description="how long answers are kept")
+    answers_gb: float = Field(4.0, gt=0, description="how much of them is kept at most")
     keys_file: Path | None = Field(None, description="the endpoint's API keys")
     require_keys: bool | None = Field(
         None, description="whether the endpoint asks for keys; default: unless on loopback"

@@ -1,5 +1,7 @@
-"""What an endpoint is told when it starts: where its feedback log, keys and pictures are."""
+"""What an endpoint is told when it starts: where its logs, keys and pictures are."""
 
+from components.answers.address import OFF
+from components.answers.address import find_address as find_answers
 from components.errors import WorkspaceError
 from components.feedback.address import find_address
 from components.hosts import is_local
@@ -12,6 +14,10 @@ def build_settings(workspace: Workspace, settings: Settings, host: str) -> dict[
     """Return the variables for an endpoint that is to listen on a host."""
     return {
         "BEHOLDER_FEEDBACK_URL": find_address(workspace, settings),
+        # Said too when it is off, or the environment around it would say otherwise.
+        "BEHOLDER_ANSWERS_URL": find_answers(workspace, settings) or OFF,
+        "BEHOLDER_ANSWERS_DAYS": f"{settings.answers_days:g}",
+        "BEHOLDER_ANSWERS_GB": f"{settings.answers_gb:g}",
         "BEHOLDER_KEYS_FILE": str(find_key_file(workspace, settings)),
         "BEHOLDER_REQUIRE_KEYS": str(requires_keys(settings, host)).lower(),
         "BEHOLDER_PICTURES": str(workspace.pictures.resolve()),

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import typer
 
+from components.answers.log import Kept
 from components.feedback.address import find_address, find_file
+from components.feedback.joining import Summary, join, summarise
 from components.feedback.log import Counts, FeedbackLog
 from components.locking import hold_lock
 from components.params import Params, load_params
 from components.paths import Workspace
 from components.settings import load_settings
+from flows.answers import open_answers
 from flows.console import show_steps, step
 
 _WAIT_SECONDS = 30
@@ -29,7 +32,13 @@ def show_feedback(workspace: Workspace) -> None:
     with open_log(workspace) as feedback:
         for line in describe(feedback.counts()):
             typer.echo(line)
-    typer.echo(f"in {file}")
+        typer.echo(f"in {file}")
+        with open_answers(workspace) as answers:
+            if answers is None:
+                typer.echo("no answers are kept, so nothing is joined to what was answered")
+                return
+            for line in describe_join(summarise(join(feedback, answers)), answers.count()):
+                typer.echo(line)
 
 
 def describe(counts: Counts) -> Iterator[str]:
@@ -48,6 +57,19 @@ def describe(counts: Counts) -> Iterator[str]:
             f"{counts.waiting:,} ratings wait since {since}; "
             "'beholder feedback export' makes a batch of them"
         )
+
+
+def describe_join(summary: Summary, kept: Kept) -> Iterator[str]:
+    """Yield what the answers that events name say of the models, a line each."""
+    lost = f"; {kept.lost:,} more could not be kept" if kept.lost else ""
+    span = f", from {_when(kept.first)} to {_when(kept.last)}" if kept.answers else ""
+    yield f"{kept.answers:,} answers kept{span}{lost}"
+    if not summary.named:
+        yield "no event names the answer that it is about (its request_id)"
+        return
+    yield f"{summary.named:,} events name an answer, {summary.found:,} of them one that is kept"
+    for version, online in sorted(summary.versions.items(), key=lambda pair: -pair[1].ratings):
+        yield f"version {version}: online RMSE {online.rmse:.4f} over {online.ratings:,} ratings"
 
 
 def export_and_show(workspace: Workspace) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from components.promotion.chain import Entry
 
+_TAKEN_UP = ("deployed", "refreshed")
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -123,13 +125,48 @@ class Trace:
 
     @property
     def decisions(self) -> tuple[Entry, ...]:
-        """The ledger's entries but for deployments."""
-        return tuple(entry for entry in self.ledger if entry.kind != "deployed")
+        """The ledger's entries but for deployments and refreshed catalogues."""
+        return tuple(entry for entry in self.ledger if entry.kind not in _TAKEN_UP)
 
     @property
     def deployments(self) -> tuple[Entry, ...]:
-        """When its Bento began to answer, and where."""
-        return tuple(entry for entry in self.ledger if entry.kind == "deployed")
+        """When its Bento began to answer, and where; and when its catalogue was refreshed."""
+        return tuple(entry for entry in self.ledger if entry.kind in _TAKEN_UP)
+
+
+@dataclass(frozen=True)
+class AnswerLink:
+    """An answer of the endpoint as it was given; `time` is UTC, `caller` the API key's name.
+
+    `users` and `paths` go with `items` and `ratings` where they are not the same for all.
+    """
+
+    time: str
+    seconds: float
+    route: str
+    version: str
+    lineage_id: str
+    caller: str
+    user_id: str | None
+    path: str | None
+    items: tuple[str, ...] | None
+    ratings: tuple[float | None, ...]
+    users: tuple[str, ...] | None
+    paths: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class AnswerTrace:
+    """What was answered to requests of an id, oldest first, and the chain behind the last one."""
+
+    asked: str
+    request_id: str
+    answers: tuple[AnswerLink, ...]
+    chain: Trace | Missing
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return _plain(self)
 
 
 @dataclass(frozen=True)
@@ -147,10 +184,26 @@ class Learner:
 
 
 @dataclass(frozen=True)
+class ItemLink:
+    """An item as the champion's catalogue has it: the listed batches that name it, oldest first.
+
+    `way` is how it is served: "learnt" by the champion, from "images" or by the "prior" since it
+    was "added" by the catalogue of that name, or not at all (None). `is_available` says whether it
+    may be recommended.
+    """
+
+    batches: tuple[str, ...]
+    way: str | None
+    added: str | None
+    is_available: bool
+
+
+@dataclass(frozen=True)
 class Descent:
     """Data, and the versions that learnt from it, newest first.
 
-    `unknown` are versions of which nobody can tell any more, with the reason.
+    `unknown` are versions of which nobody can tell any more, with the reason. `item` is how an
+    item is served, where one was asked for.
     """
 
     asked: str
@@ -160,13 +213,14 @@ class Descent:
     batch: BatchLink | None
     learners: tuple[Learner, ...]
     unknown: Mapping[int, str]
+    item: ItemLink | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it for programs."""
         return _plain(self)
 
 
-def _plain(value: Trace | Descent) -> dict[str, Any]:
+def _plain(value: Trace | Descent | AnswerTrace) -> dict[str, Any]:
     content: dict[str, Any] = asdict(value)
     # A metric may be NaN in a store that others write to: programs get null for it.
     return dict(json.loads(json.dumps(_finite(content))))

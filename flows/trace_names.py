@@ -10,12 +10,13 @@ from typing import Literal, get_args
 from components.errors import ParameterError
 
 Kind = Literal[
-    "version", "lineage", "run", "bento", "bundle", "batch", "data", "image", "item", "user"
-]
+    "version", "lineage", "run", "bento", "bundle", "batch", "data", "image", "item", "user",
+    "request",
+]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ACCEPTED = (
     "a version's number or alias, a lineage id, an MLflow run, a Bento's tag or digest, the line "
-    "of an answer's header, a batch, a data version, or item:ID, user:ID, image:SHA256"
+    "of an answer's header, a batch, a data version, or item:ID, user:ID, image:SHA256, request:ID"
 )
 
 _LEAST_PREFIX = 4

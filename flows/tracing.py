@@ -6,20 +6,23 @@ Nothing is changed, and what is gone is told as missing: a trace is asked for wh
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from components.answers.answered import Answered
 from components.batches import Batch, data_version
 from components.errors import CorruptFileError, ParameterError
 from components.files import read_parquet
 from components.packaging.release import verify_release
 from components.promotion.artifacts import SERVED
-from components.promotion.registry import Version
+from components.promotion.registry import CHAMPION, Version
 from components.promotion.version import LINEAGE_ID_TAG, TRIAL_TAG
 from components.settings import load_settings
+from flows.answers import open_answers
 from flows.archive import DATA_VERSION_TAG, Archive, bento_tag
 from flows.data_versions import read_batch_md5s, read_outputs
 from flows.endpoint import answering_version
@@ -36,11 +39,14 @@ from flows.run_record import (
 )
 from flows.services import Services
 from flows.trace_chain import (
+    AnswerLink,
+    AnswerTrace,
     BatchLink,
     BentoLink,
     CodeLink,
     DataLink,
     Descent,
+    ItemLink,
     Learner,
     Missing,
     NowLink,
@@ -49,6 +55,7 @@ from flows.trace_chain import (
     VerdictLink,
 )
 from flows.trace_names import Question, choose_name, explain_unknown, read_question
+from flows.tracing_items import find_item
 
 _ALL = 1 << 40
 _LEAST_OF_HASH = 8
@@ -57,17 +64,22 @@ _HEX = set("0123456789abcdef")
 log = logging.getLogger(__name__)
 
 
-def trace(archive: Archive, given: str) -> Trace | Descent:
+def trace(archive: Archive, given: str) -> Trace | Descent | AnswerTrace:
     """Return the chain of the version that an id names, or who learnt from the data it names.
 
-    Raises ParameterError if nothing is called so, or if it is the beginning of several.
+    The id of a request leads to its answer, and from there on. Raises ParameterError if nothing
+    is called so, or if it is the beginning of several.
     """
     question = read_question(given)
+    if question.kind == "request":
+        return require_answer(archive, given, question.text)
     name = choose_name(question, archive.names)
     if name is not None and name.version is not None:
         return trace_version(archive, archive.version(name.version), given, name.describe())
     if name is not None:
         return _trace_data(archive, given, name.kind, name.text)
+    if question.kind is None and (answer := trace_answer(archive, given, question.text)):
+        return answer
     content = _trace_content(archive, given, question)
     if content is None:
         raise explain_unknown(question, archive.names)
@@ -170,13 +182,12 @@ def _link_file(archive: Archive, version: Version, path: str) -> Mapping[str, An
 
 
 def _link_run(run: RunFacts) -> RunLink:
-    started = datetime.fromtimestamp(run.started / 1000, UTC)
     return RunLink(
         run_id=run.run_id,
         name=run.name,
         status=run.status,
         is_deleted=run.is_deleted,
-        started=started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        started=_tell_time(run.started / 1000),
         seconds=None if run.ended is None else (run.ended - run.started) / 1000,
         reason=run.tags.get("beholder.reason", ""),
         workspace=run.tags.get("beholder.workspace", ""),
@@ -247,6 +258,51 @@ def _lost(what: str) -> Missing:
     return Missing(f"{what} is not among the artifacts of its MLflow run any more")
 
 
+# From an answer to its version
+
+
+def require_answer(archive: Archive, asked: str, request_id: str) -> AnswerTrace:
+    """Return what was answered to a request; raise ParameterError if nobody knows."""
+    found = trace_answer(archive, asked, request_id)
+    if found is None:
+        days = load_settings().answers_days
+        raise ParameterError(
+            f"no answer to a request {request_id!r} is kept; answers are kept for {days:g} days "
+            "unless BEHOLDER_ANSWERS_URL is 'off', from a second after they were given; its "
+            "X-Lineage-Id leads on without it"
+        )
+    return found
+
+
+def trace_answer(archive: Archive, asked: str, request_id: str) -> AnswerTrace | None:
+    """Return what was answered to requests of an id, and the last one's chain; None if nothing."""
+    with open_answers(archive.workspace) as answers:
+        found = [] if answers is None else answers.find(request_id)
+    if not found:
+        return None
+    links = tuple(_link_answer(one) for one in found)
+    return AnswerTrace(asked, request_id, links, _trace_lineage(archive, asked, links[-1]))
+
+
+def _link_answer(answered: Answered) -> AnswerLink:
+    facts = answered._asdict()
+    del facts["request_id"]
+    return AnswerLink(time=_tell_time(facts.pop("at")), **facts)
+
+
+def _trace_lineage(archive: Archive, asked: str, link: AnswerLink) -> Trace | Missing:
+    fitting = [v for v in archive.versions if v.tags.get(LINEAGE_ID_TAG) == link.lineage_id]
+    if not fitting:
+        return Missing(f"no version of lineage {link.lineage_id} is registered here any more")
+    same = [version for version in fitting if str(version.number) == link.version]
+    return trace_version(archive, (same or fitting)[0], asked, f"lineage {link.lineage_id}")
+
+
+def _tell_time(seconds: float) -> str:
+    when = datetime.fromtimestamp(seconds, UTC)
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 # From data to versions
 
 
@@ -291,7 +347,9 @@ def _trace_content(archive: Archive, asked: str, question: Question) -> Descent 
             return _search(archive, asked, kind, text, "users.parquet")
         if kind in ("image", "item"):
             found = _search(archive, asked, kind, text, "items.parquet")
-            if found.learners or question.kind:
+            if kind == "item":
+                found = replace(found, item=_find_item(archive, text))
+            if found.learners or found.item is not None or question.kind:
                 return found
     return None
 
@@ -315,6 +373,12 @@ def _search(archive: Archive, asked: str, kind: str, text: str, table: str) -> D
         learners=_name_learners(archive, learnt),
         unknown=unknown,
     )
+
+
+def _find_item(archive: Archive, item_id: str) -> ItemLink | None:
+    number = archive.aliases.get(CHAMPION)
+    champion = None if number is None else archive.version(number)
+    return find_item(archive.workspace, champion, item_id)
 
 
 def _find_in_table(path: Path, kind: str, text: str) -> set[str]:

@@ -12,11 +12,22 @@ from rich.markup import escape
 from components.paths import Workspace
 from flows.archive import Archive
 from flows.ledger_display import describe_kind, describe_reason
-from flows.trace_chain import BatchLink, Descent, Learner, Missing, Trace
+from flows.trace_chain import (
+    AnswerLink,
+    AnswerTrace,
+    BatchLink,
+    Descent,
+    ItemLink,
+    Learner,
+    Missing,
+    Trace,
+)
 from flows.tracing import trace
 
 _LABEL = 13
 _SHOWN_BATCHES = 8
+_SHOWN_ANSWERS = 3
+_SHOWN_ITEMS = 10
 _SHORT = 16
 _COLOURS = {"promote": "green", "reject": "red", "inconclusive": "yellow"}
 # By section: the parameters that say most; the rest is in the run's params.yaml.
@@ -47,13 +58,59 @@ def trace_and_show(workspace: Workspace, given: str, *, as_json: bool) -> None:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
         return
     console = Console(highlight=False)
-    drawn = draw_trace(found) if isinstance(found, Trace) else draw_descent(found)
     label = None
-    for name, line in drawn:
+    for name, line in draw(found):
         shown = "" if name == label or not name else f"[bold]{name}[/]"
         pad = " " * (_LABEL - (len(name) if shown else 0))
         label = name or label
         console.print(f"{shown}{pad}{line}" if name else line, soft_wrap=True)
+
+
+def draw(found: Trace | Descent | AnswerTrace) -> Iterator[Line]:
+    """Yield (label, line) of whatever was found."""
+    if isinstance(found, Trace):
+        return draw_trace(found)
+    return draw_answer(found) if isinstance(found, AnswerTrace) else draw_descent(found)
+
+
+def draw_answer(found: AnswerTrace) -> Iterator[Line]:
+    """Yield (label, line) of what was answered to a request, then of the chain behind it."""
+    yield "", f"[bold]request {escape(found.request_id)}[/]"
+    if len(found.answers) > 1:
+        yield "", f"[dim]callers gave this id to {len(found.answers):,} requests[/]"
+    yield "", ""
+    for answer in found.answers[-_SHOWN_ANSWERS:]:
+        yield from _draw_one_answer(answer)
+    yield "", ""
+    if isinstance(found.chain, Missing):
+        yield "", _gone(found.chain.missing)
+    else:
+        yield from draw_trace(found.chain)
+
+
+def _draw_one_answer(answer: AnswerLink) -> Iterator[Line]:
+    key = f", key {escape(answer.caller)}" if answer.caller else ""
+    yield (
+        "answered",
+        f"{_minute(answer.time)} UTC  /{answer.route} {_describe_user(answer)} in "
+        f"{1000 * answer.seconds:.0f} ms{key}",
+    )
+    path = f", path {answer.path}" if answer.path else ""
+    yield "answered", f"by version {answer.version}, lineage {escape(answer.lineage_id)}{path}"
+    names = answer.items or ("the picture",) * len(answer.ratings)
+    for row, (name, rating) in enumerate(zip(names, answer.ratings, strict=True)):
+        if row == _SHOWN_ITEMS:
+            yield "answered", f"[dim]and {len(names) - row:,} more; --json lists all[/]"
+            break
+        user = f"  for user {escape(answer.users[row])}" if answer.users else ""
+        shown = "shown" if rating is None else f"{rating:.4g}"
+        yield "answered", f"  {escape(name)}  [dim]{shown}{user}[/]"
+
+
+def _describe_user(answer: AnswerLink) -> str:
+    if answer.user_id is not None:
+        return f"for user {escape(answer.user_id)}"
+    return f"for {len(set(answer.users)):,} users" if answer.users else "for nobody in particular"
 
 
 def draw_trace(found: Trace) -> Iterator[Line]:
@@ -157,7 +214,7 @@ def _draw_bento(found: Trace) -> Iterator[Line]:
 
 def _draw_deployments(found: Trace) -> Iterator[Line]:
     for entry in found.deployments:
-        bento = str(entry.evidence.get("bento", ""))[:_SHORT]
+        bento = str(entry.evidence.get("bento") or entry.evidence.get("catalogue") or "")[:_SHORT]
         yield "deployments", f"{_minute(entry.time)}  {escape(entry.reason)}  [dim]{bento}[/]"
     if not found.deployments:
         yield "deployments", "never deployed"
@@ -179,6 +236,8 @@ def draw_descent(found: Descent) -> Iterator[Line]:
         if not found.batch.is_listed:
             yield "", "[yellow]withdrawn: the next retraining learns without it[/]"
     yield "", ""
+    if found.item is not None:
+        yield from _draw_item(found.item)
     for learner in found.learners:
         yield "learnt by", _describe_learner(learner)
     if not found.learners:
@@ -187,6 +246,23 @@ def draw_descent(found: Descent) -> Iterator[Line]:
         yield "unknown", f"version {number}: {escape(why)}"
     if found.learners:
         yield "", f"[dim]'beholder trace {found.learners[0].version}' shows a version's chain[/]"
+
+
+def _draw_item(item: ItemLink) -> Iterator[Line]:
+    for place, batch in enumerate(item.batches):
+        yield "came with", f"batch {batch}" + ("" if place == 0 else ", which tells more of it")
+    if not item.batches:
+        yield "came with", "[yellow]no batch that is listed any more[/]"
+    says = {
+        "learnt": "as the champion learnt it",
+        "images": f"from its image, since catalogue {item.added}; the champion has not learnt it",
+        "prior": f"as an item without image, since catalogue {item.added}; the champion has not "
+        "learnt it",
+        None: "[yellow]not yet; 'beholder catalogue refresh' takes it up[/]",
+    }
+    yield "served", says[item.way]
+    if not item.is_available:
+        yield "served", "[yellow]withdrawn: it is in no list[/]"
 
 
 def _describe_learner(learner: Learner) -> str:

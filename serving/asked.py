@@ -2,8 +2,9 @@
 
 import os
 import re
+import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Asked:
     request_id: str
     release: "Release | None" = None
     path: str | None = None
+    started: float = field(default_factory=time.perf_counter)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return what every answer says of itself."""
@@ -44,10 +46,18 @@ _now: ContextVar[Asked | None] = ContextVar("asked", default=None)
 def begin(headers: list[tuple[bytes, bytes]]) -> Asked:
     """Begin a request in this task; its id is the caller's, if that is fit to be repeated."""
     given = next((value for name, value in headers if name == REQUEST_ID), b"")
-    request_id = given.decode() if _FIT.fullmatch(given) else os.urandom(16).hex()
+    request_id = given.decode() if _FIT.fullmatch(given) else make_id()
     asked = Asked(request_id)
     _now.set(asked)
     return asked
+
+
+def make_id() -> str:
+    """Return a new id: 12 hex digits of the time in milliseconds, then 20 that nobody can guess.
+
+    What is stored under ids that grow costs half of what it costs under ids all over the place.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
 
 def answered_from(release: "Release") -> None:
@@ -55,6 +65,11 @@ def answered_from(release: "Release") -> None:
     asked = _now.get()
     if asked is not None:
         asked.release = release
+
+
+def now() -> Asked | None:
+    """Return the request of this task; None outside of one."""
+    return _now.get()
 
 
 def answered_by(path: str | None) -> None:

@@ -41,6 +41,7 @@ class Meter:
         self._pictures = Histogram(
             "beholder_batch_pictures", "Pictures encoded at once.", buckets=(1, 2, 4, 8, 16, 32)
         )
+        self._lost = Counter("beholder_answers_lost", "Answers that the answer log could not keep.")
         # Looking a label up costs more than counting.
         self._known: dict[tuple[Any, ...], Any] = {}
 
@@ -57,6 +58,10 @@ class Meter:
     def count_batch(self, pictures: int) -> None:
         """Count pictures that were encoded at once."""
         self._pictures.observe(pictures)
+
+    def count_lost(self, answers: int) -> None:
+        """Count answers that could not be kept."""
+        self._lost.inc(answers)
 
     def _of(self, metric: Any, *labels: str) -> Any:
         key = (id(metric), *labels)

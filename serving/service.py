@@ -7,9 +7,11 @@ pandas or torch is imported by the worker, as it starts.
 import gc
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import bentoml
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -43,6 +45,7 @@ from serving.schemas import (
 from serving.turns import Line
 
 if TYPE_CHECKING:
+    from components.answers.log import AnswerLog
     from components.feedback.log import FeedbackLog
     from components.models.catalogue import Floats
     from serving.current import Current
@@ -58,6 +61,8 @@ _PICTURE_PATIENCE = 2.0
 # Uploads in hand, decoded or waiting for the network; and pages made in threads.
 _LOOKED_AT = 16
 _PAGES = 4
+
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 log = logging.getLogger(__name__)
 
@@ -104,20 +109,20 @@ class Beholder:
         self._current = _open(settings)
         self._feedback = _open_feedback(settings)
         pages.state.current, pages.state.feedback = self._current, self._feedback
+        pages.state.answers = self._answers = _open_answers(settings)
         self._looking = Looking(open_meter().count_batch)
         _settle_memory()
 
     @staticmethod
     def quick() -> "dict[str, Quick]":
         """Return what is answered before BentoML's layers, by its address."""
-        from serving import answers
         from serving.fastpath import Quick
 
         return {
             "/recommend": Quick(RecommendRequest, _recommend),
             "/feedback": Quick(FeedbackRequest, _take),
-            "/similar": Quick(SimilarRequest, answers.similar),
-            "/predict_rating": Quick(PredictRequest, answers.predict_rating),
+            "/similar": Quick(SimilarRequest, _similar),
+            "/predict_rating": Quick(PredictRequest, _predict),
         }
 
     @staticmethod
@@ -166,27 +171,24 @@ class Beholder:
         from serving import answers
 
         release = self._ready()
-        return answers.recommend_by_image(
+        answer = answers.recommend_by_image(
             release,
             await self._look(release, *request.image),
             user_id=request.user_id,
             k=request.k,
             exclude=request.exclude,
         )
+        return _record("recommend_by_image", request, answer)
 
     @bentoml.api(route="/similar", input_spec=json_input(SimilarRequest))
     async def similar(self, request: SimilarRequest, /) -> SimilarAnswer:
         """The items that look most like an item."""
-        from serving import answers
-
-        return answers.similar(self._ready(), request)
+        return _similar(self._ready(), request)
 
     @bentoml.api(route="/predict_rating", input_spec=json_input(PredictRequest))
     async def predict_rating(self, request: PredictRequest, /) -> PredictAnswer:
         """How users would rate items, a pair each."""
-        from serving import answers
-
-        return answers.predict_rating(self._ready(), request)
+        return _predict(self._ready(), request)
 
     @bentoml.api(route="/predict_rating_by_image", input_spec=form_input(PredictByImageRequest))
     async def predict_rating_by_image(
@@ -197,14 +199,16 @@ class Beholder:
 
         release = self._ready()
         (embedding_E,) = await self._look(release, request.image)
-        return answers.predict_rating_by_image(release, embedding_E, request.user_ids)
+        answer = answers.predict_rating_by_image(release, embedding_E, request.user_ids)
+        return _record("predict_rating_by_image", request, answer)
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        """End the threads; store what users told and still waits."""
+        """End the threads; store what users told and were told, and still waits."""
         self._looking.close()
-        if self._feedback is not None:
-            self._feedback.close()
+        for kept in (self._feedback, self._answers):
+            if kept is not None:
+                kept.close()
 
     def _ready(self) -> "Release":
         release = self.release_now()
@@ -222,7 +226,25 @@ def _recommend(release: "Release", request: RecommendRequest) -> RecommendAnswer
     from serving import answers, feedback
 
     remembered = feedback.recall(release, pages.state.feedback, request.user_id)
-    return answers.recommend(release, request, remembered)
+    return _record("recommend", request, answers.recommend(release, request, remembered))
+
+
+def _similar(release: "Release", request: SimilarRequest) -> SimilarAnswer:
+    from serving import answers
+
+    return _record("similar", request, answers.similar(release, request))
+
+
+def _predict(release: "Release", request: PredictRequest) -> PredictAnswer:
+    from serving import answers
+
+    return _record("predict_rating", request, answers.predict_rating(release, request))
+
+
+def _record(route: str, request: BaseModel, answer: AnswerT) -> AnswerT:
+    from serving.recording import record
+
+    return record(pages.state.answers, route, request, answer)
 
 
 async def _take(release: "Release", request: FeedbackRequest) -> FeedbackAnswer:
@@ -244,6 +266,12 @@ def _open_feedback(settings: Settings) -> "FeedbackLog | None":
     return open_log(settings.feedback_url)
 
 
+def _open_answers(settings: Settings) -> "AnswerLog | None":
+    from serving.recording import open_log
+
+    return open_log(settings)
+
+
 def _open(settings: Settings) -> "Current | None":
     """Return what answers, or None when it must not: the log says why, /readyz says no."""
     import torch
@@ -262,7 +290,7 @@ def _open(settings: Settings) -> "Current | None":
         return Current(
             find_release(settings.release),
             settings.endpoint_folder,
-            lambda bento: open_release(bento, device),
+            lambda place: open_release(Path(place.bento), device, place),
             after_swap=_settle_memory,
         )
     except BeholderError as error:

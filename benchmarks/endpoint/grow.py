@@ -21,9 +21,11 @@ from components.models.catalogue import Catalogue
 from components.models.golden import read_golden, write_golden
 from components.models.predictor import Predictor
 from components.packaging.bento import package
+from components.params import load_params
 
 LINEAGE = {"version": "1", "lineage_id": "benchmark", "data_version": "benchmark"}
 REQUESTS = 2000
+PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 # How far a copy lies from what it was copied from, in standard deviations of each column.
 _SPREAD = 0.1
@@ -37,7 +39,8 @@ def main() -> None:
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     grow(arguments.served, folder / "bundle", arguments.items)
-    package(folder / "bundle", LINEAGE, folder / "bento", tolerance=1e-3)
+    retrieval = load_params(PARAMS).retrieval
+    package(folder / "bundle", LINEAGE, folder / "bento", tolerance=1e-3, retrieval=retrieval)
     bundle = load_bundle(folder / "bundle")
     lines = [json.dumps(body) for body in make_requests(bundle, np.random.default_rng(0))]
     (folder / "bodies.jsonl").write_text("\n".join(lines) + "\n")

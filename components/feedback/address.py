@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from components.errors import ParameterError
+from components import sqlite
+from components.feedback.tables import LAYOUT
 from components.paths import Workspace
 from components.settings import Settings
-
-_SCHEME = "sqlite:///"
 
 
 def find_address(workspace: Workspace, settings: Settings) -> str:
@@ -15,19 +14,11 @@ def find_address(workspace: Workspace, settings: Settings) -> str:
     Raises ParameterError if the settings name no file.
     """
     if settings.feedback_url is None:
-        return f"{_SCHEME}{workspace.feedback}"
+        return f"{sqlite.SCHEME}{workspace.feedback}"
     # Whole, for the endpoint may run in another folder.
-    return f"{_SCHEME}{find_file(settings.feedback_url)}"
+    return f"{sqlite.SCHEME}{find_file(settings.feedback_url)}"
 
 
 def find_file(address: str) -> Path:
     """Return the file that an address names; raise ParameterError if it names none."""
-    file = address.removeprefix(_SCHEME)
-    if not address.startswith(_SCHEME) or not file or file == ":memory:" or "?" in file:
-        # What stands before an @ may be a password.
-        shown = address if "@" not in address else f"{address.partition(':')[0]}://…"
-        raise ParameterError(
-            f"BEHOLDER_FEEDBACK_URL: {shown!r} is no {_SCHEME}PATH; the feedback log is a SQLite "
-            "file"
-        )
-    return Path(file).resolve()
+    return sqlite.find_file(address, LAYOUT)

@@ -50,6 +50,20 @@ class Remembered:
     timestamp: int
 
 
+@dataclass(frozen=True)
+class Told:
+    """An event that names the answer that it is about; `value` is the rating, None without one."""
+
+    caller: str
+    request_id: str
+    user_id: str
+    item_id: str
+    kind: Kind
+    value: float | None
+    timestamp: int
+    stored_at: float
+
+
 class RepeatedIdError(ConflictError):
     """An event id that is stored already with other content; `event_id` names it."""
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pandas as pd
 from sqlalchemy import Engine, func, insert, select, update
 
-from components.feedback.tables import begin, events, exports
+from components.feedback.tables import events, exports
+from components.sqlite import begin
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """The feedback log of a workspace: events in, the ratings of a user and counts out."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, case, func, select
 from sqlalchemy.exc import OperationalError
 
-from components.feedback.events import Event, LogBusyError, Remembered, Stored
+from components.feedback.events import Event, LogBusyError, Remembered, Stored, Told
 from components.feedback.export import Export, begin_export, end_export
 from components.feedback.tables import events, exports, open_engine
 from components.feedback.writer import Writer
@@ -19,6 +19,12 @@ RECENT = 1_000
 _RECENT = (
     "SELECT item_id, value, timestamp FROM events WHERE user_id = ? AND kind = 'rating' "
     "AND timestamp > ? ORDER BY timestamp DESC, number DESC LIMIT ?"
+)
+# With max(), SQLite takes the other columns from the row that has it.
+_NAMED = (
+    "SELECT max(number), caller, request_id, user_id, item_id, kind, value, timestamp, stored_at "
+    "FROM events WHERE request_id IS NOT NULL AND stored_at >= ? "
+    "GROUP BY request_id, user_id, item_id, kind"
 )
 _UNEXPORTED = case((events.c.export.is_(None), events.c.stored_at))
 
@@ -88,6 +94,16 @@ class FeedbackLog:
                 batches=tuple(name for name in names if name is not None),
                 is_open=None in names,
             )
+
+    def named(self, since: float = 0.0) -> Iterator[Told]:
+        """Yield the events stored since a moment that name an answer, by its request id.
+
+        Of those by one user about one item of one answer, the one of each kind that came last.
+        """
+        with self._engine.connect() as connection:
+            rows = connection.exec_driver_sql(_NAMED, (since,))
+            for row in rows:
+                yield Told(*row[1:])
 
     def begin_export(self) -> Export | None:
         """Choose the ratings of the next batch; see `export.begin_export`."""

@@ -1,12 +1,7 @@
 """The tables of the feedback log, and how its SQLite file is opened so that a commit lasts."""
 
-import os
-import sqlite3
-from pathlib import Path
-
 from sqlalchemy import (
     Column,
-    Connection,
     Engine,
     Float,
     ForeignKey,
@@ -16,19 +11,9 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    create_engine,
-    event,
 )
-from sqlalchemy.exc import DatabaseError
 
-from components.errors import CorruptFileError
-from components.feedback.address import find_file
-from components.locking import hold_lock
-
-# How long a writer waits for another process before it gives up.
-BUSY_SECONDS = 5.0
-_OPEN_SECONDS = 30
-_FORMAT = 1
+from components import sqlite
 
 metadata = MetaData()
 
@@ -65,62 +50,12 @@ events = Table(
 Index("events_of_user", events.c.user_id, events.c.kind, events.c.timestamp, events.c.number)
 Index("events_of_export", events.c.kind, events.c.export)
 
+LAYOUT = sqlite.Layout("feedback log", "BEHOLDER_FEEDBACK_URL", metadata, 1, "FULL")
+
 
 def open_engine(address: str) -> Engine:
     """Return the engine of a log, whose file and tables are made where they are missing.
 
     Raises CorruptFileError if the file is no feedback log of this version.
     """
-    file = find_file(address)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": BUSY_SECONDS})
-    event.listen(engine, "connect", _settle)
-    try:
-        with hold_lock(
-            file.with_name(f"{file.name}.lock"), wait_seconds=_OPEN_SECONDS, what="the feedback log"
-        ):
-            # What people did is nobody else's business on this machine.
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-            _lay_down(engine, file)
-    except (DatabaseError, sqlite3.DatabaseError) as error:
-        engine.dispose()
-        raise CorruptFileError(
-            f"{file} cannot be read as a feedback log ({_first_line(error)}); move it away, or "
-            "restore it from a backup"
-        ) from error
-    return engine
-
-
-def begin(connection: Connection) -> None:
-    """Begin a transaction that writes; it waits for other writers now, not in the middle."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _settle(connection: sqlite3.Connection, _: object) -> None:
-    # Python's own way begins a transaction late and without IMMEDIATE: we begin ours.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _lay_down(engine: Engine, file: Path) -> None:
-    with engine.connect() as connection:
-        found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        if found not in (0, _FORMAT):
-            raise CorruptFileError(
-                f"{file} is a feedback log of format {found}, this Beholder knows {_FORMAT}; "
-                "use the Beholder that wrote it"
-            )
-        if found == _FORMAT:
-            return
-        begin(connection)
-        metadata.create_all(connection)
-        connection.exec_driver_sql(f"PRAGMA user_version={_FORMAT}")
-        connection.commit()
-
-
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", error)).splitlines()[0]
+    return sqlite.open_engine(address, LAYOUT)

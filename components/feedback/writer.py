@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import OperationalError
 
 from components.feedback.events import Event, LogBusyError, RepeatedIdError, Stored
-from components.feedback.tables import begin, events
+from components.feedback.tables import events
+from components.sqlite import begin
 
 # Events: of one commit, and of all that waits.
 _GROUP = 2_000

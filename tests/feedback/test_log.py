@@ -179,7 +179,7 @@ def test_too_much_that_waits_is_refused_at_once(log: FeedbackLog):
 def test_log_that_another_process_holds_for_too_long_says_so(
     address: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("components.feedback.tables.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("components.sqlite.BUSY_SECONDS", 0.05)
     log = FeedbackLog(address)
     other = sqlite3.connect(log._engine.url.database or "", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

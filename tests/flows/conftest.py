@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,9 @@ from components.settings import load_settings
 from components.statistics import Interval
 from flows.lineage import Lineage
 from flows.pipeline import STAGES
+from flows.releases import open_registry
+from flows.services import Services
+from tests.flows.callers import Caller
 from tests.flows.desk import Desk
 
 PASSED = TrialFacts(True, (), 0.0, 1.0, 2.0, 100.0, 1.0, 2.0, 1.0)
@@ -214,3 +219,35 @@ def desk(
     add(None)
     assert made.judge(2).decision == "promote"
     return made
+
+
+@pytest.fixture
+def calls() -> Iterator[Callable[..., Caller]]:
+    """Let somebody ask an endpoint until the test ends."""
+    ended, threads = threading.Event(), []
+
+    def begin(url: str, pause: float = 0.0) -> Caller:
+        caller = Caller(url, pause)
+        threads.append(threading.Thread(target=caller.ask, args=(ended,)))
+        threads[-1].start()
+        return caller
+
+    yield begin
+    ended.set()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.fixture
+def shop(workspace: Workspace, make_served_bundle: Any, register: Any) -> Iterator[Workspace]:
+    """A workspace of three versions: 1 is champion, 2 answers as well, 3 not as its trainer did."""
+    for offset in (0.0, 2e-5, 0.01):
+        for folder in (workspace.evaluation_bundle, workspace.served_bundle):
+            shutil.rmtree(folder, ignore_errors=True)
+        make_served_bundle(workspace.served_bundle, golden_offset=offset)
+        shutil.copytree(workspace.served_bundle, workspace.evaluation_bundle)
+        register(workspace)
+    registry = open_registry(workspace)
+    registry.promote(registry.version(1), None)
+    yield workspace
+    Services(workspace).stop()

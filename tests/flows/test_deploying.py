@@ -1,12 +1,9 @@
 """A release that takes another's place in a running endpoint: real workers, real requests."""
 
-import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -20,62 +17,11 @@ from components.promotion.registry import Version
 from flows.deploying import BACKGROUND, abandon, endpoint_folder, find_live, rehearse
 from flows.endpoint import deploy, redeploy
 from flows.releases import fetch_bento, open_registry
-from flows.services import Services
+from tests.flows.callers import Caller, await_answer
 
 pytestmark = pytest.mark.integration
 
 WORKERS = 2
-
-
-@dataclass
-class Caller:
-    """Somebody who asks without a pause, and remembers who answered and what went wrong."""
-
-    url: str
-    versions: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-
-    def ask(self, ended: threading.Event) -> None:
-        with httpx.Client(base_url=self.url, timeout=30) as client:
-            while not ended.is_set():
-                try:
-                    answer = client.post("/recommend", json={"user_id": "u1", "k": 3})
-                    body = answer.raise_for_status().json()
-                    self.versions.append(body["model"]["version"])
-                except (httpx.HTTPError, KeyError, ValueError) as error:
-                    self.failures.append(repr(error))
-
-
-@pytest.fixture
-def calls() -> Iterator[Callable[[str], Caller]]:
-    """Let somebody ask an endpoint until the test ends."""
-    ended, threads = threading.Event(), []
-
-    def begin(url: str) -> Caller:
-        caller = Caller(url)
-        threads.append(threading.Thread(target=caller.ask, args=(ended,)))
-        threads[-1].start()
-        return caller
-
-    yield begin
-    ended.set()
-    for thread in threads:
-        thread.join()
-
-
-@pytest.fixture
-def shop(workspace: Workspace, make_served_bundle: Any, register: Any) -> Iterator[Workspace]:
-    """A workspace of three versions: 1 is champion, 2 answers as well, 3 not as its trainer did."""
-    for offset in (0.0, 2e-5, 0.01):
-        for folder in (workspace.evaluation_bundle, workspace.served_bundle):
-            shutil.rmtree(folder, ignore_errors=True)
-        make_served_bundle(workspace.served_bundle, golden_offset=offset)
-        shutil.copytree(workspace.served_bundle, workspace.evaluation_bundle)
-        register(workspace)
-    registry = open_registry(workspace)
-    registry.promote(registry.version(1), None)
-    yield workspace
-    Services(workspace).stop()
 
 
 def version(workspace: Workspace, number: int) -> Version:
@@ -84,15 +30,6 @@ def version(workspace: Workspace, number: int) -> Version:
 
 def workers(workspace: Workspace) -> list[int]:
     return [report.pid for report in read_reports(endpoint_folder(workspace, BACKGROUND))]
-
-
-def await_answer(caller: Caller, wanted: str) -> None:
-    count, deadline = len(caller.versions), time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if wanted in caller.versions[count:]:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"version {wanted} did not answer: {caller.failures[:3]}")
 
 
 def test_champion_takes_over_without_a_failed_request_and_a_bad_one_never_does(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from components.answers.answered import Answered
+from components.answers.log import AnswerLog
 from components.batches import batch_folder, read_batches, read_ratings
 from components.errors import WorkspaceError
 from components.feedback.address import find_address
@@ -113,3 +115,43 @@ def test_counts_name_what_waits_and_the_command(
     assert "0 ratings exported into 0 batches" in out
     assert "2 ratings wait since 20" in out
     assert "beholder feedback export" in out
+
+
+def keep(workspace: Workspace, answered: Answered) -> None:
+    log = AnswerLog(f"sqlite:///{workspace.answers}")
+    log.begin(keep_days=1e5, max_gb=1)
+    log.submit(answered)
+    log.close()
+
+
+def test_status_tells_how_far_off_each_version_was_by_what_users_said(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+):
+    log = FeedbackLog(find_address(workspace, Settings()))
+    sent = [
+        Event("e1", "u1", "i1", "rating", 5.0, request_id="r1"),
+        Event("e2", "u1", "i1", "click", request_id="r1"),
+        Event("e3", "u1", "i1", "view", request_id="lost"),
+    ]
+    log.submit("", sent).result(timeout=30)
+    log.close()
+    show_feedback(workspace)
+    assert "no answers are kept" in capsys.readouterr().out
+    told = ("r1", 1e9, 0.002, "recommend", "3", "814e34d0720b36d1", "", "u1", "factors")
+    keep(workspace, Answered(*told, items=("i1",), ratings=(4.5,)))
+    show_feedback(workspace)
+    out = capsys.readouterr().out
+    assert "1 answers kept, from 2001-09-09 01:46 to 2001-09-09 01:46" in out
+    assert "3 events name an answer, 2 of them one that is kept" in out
+    assert "version 3: online RMSE 0.5000 over 1 ratings" in out
+
+
+def test_status_says_where_no_event_names_an_answer(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+):
+    rate(workspace, ("u1", "i1", 4.0, 20))
+    AnswerLog(f"sqlite:///{workspace.answers}").close()
+    show_feedback(workspace)
+    out = capsys.readouterr().out
+    assert "0 answers kept\n" in out
+    assert "no event names the answer" in out

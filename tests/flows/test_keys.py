@@ -45,6 +45,14 @@ def test_endpoint_on_loopback_asks_for_none_and_says_so(workspace: Workspace):
     assert "off, for only this machine" in describe_keys(workspace, Settings(), "127.0.0.1")
 
 
+def test_endpoint_keeps_answers_in_the_workspace_unless_that_is_off(workspace: Workspace):
+    told = build_settings(workspace, Settings(answers_days=7), "127.0.0.1")
+    assert told["BEHOLDER_ANSWERS_URL"] == f"sqlite:///{workspace.answers}"
+    assert told["BEHOLDER_ANSWERS_DAYS"] == "7"
+    off = build_settings(workspace, Settings(answers_url="off"), "127.0.0.1")
+    assert off["BEHOLDER_ANSWERS_URL"] == "off"
+
+
 def test_settings_decide_before_the_address_does(workspace: Workspace):
     with pytest.raises(WorkspaceError, match="BEHOLDER_REQUIRE_KEYS asks for keys"):
         check_keys(workspace, Settings(require_keys=True), "127.0.0.1")

@@ -40,6 +40,8 @@ NAMES = [
         ("item:print-0001", "print-0001", "item"),
         ("image: ab12", "ab12", "image"),
         ("X-Beholder-Lineage: 814e34d0720b36d1", "814e34d0720b36d1", "lineage"),
+        ("X-Request-Id: order-7", "order-7", "request"),
+        ("request:3", "3", "request"),
         ("x-beholder-version: 3\r\n", "3", "version"),
         ('ETag: "814e34d0720b36d1"', "814e34d0720b36d1", None),
         ('{"model": {"version": "3", "lineage_id": "814e"}, "items": []}', "814e", "lineage"),

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.answers.answered import Answered
+from components.answers.log import AnswerLog
 from components.batches import Batch, data_version, write_batches
 from components.errors import ParameterError
 from components.files import write_json
@@ -24,8 +26,9 @@ from flows.pipeline import STAGES
 from flows.recipe import read_recipe
 from flows.releases import open_registry
 from flows.run_record import BATCH_MD5S, CODE_COMMIT_TAG, DEVICE_TAG
-from flows.trace_chain import Descent, Missing, Trace
+from flows.trace_chain import AnswerTrace, Descent, Missing, Trace
 from flows.tracing import find_version, trace, trace_version
+from flows.tracing_display import draw as draw_all
 from flows.tracing_display import draw_descent, draw_trace
 from flows.tracking import open_run, store_address
 from tests.flows.conftest import PASSED, copy_workspace
@@ -116,6 +119,68 @@ def test_every_id_of_a_version_leads_to_its_whole_chain(archive: Archive):
     assert content["code"]["steps"] == CODE
     assert content["parameters"]["train.family"] == "hybrid"
     assert content["metrics"]["static/rmse"] == 0.75
+
+
+def keep(archive: Archive, *answers: Answered) -> None:
+    log = AnswerLog(f"sqlite:///{archive.workspace.answers}")
+    log.begin(keep_days=1e5, max_gb=1)
+    for answered in answers:
+        log.submit(answered)
+    log.close()
+
+
+def make_answer(archive: Archive, **changed: object) -> Answered:
+    lineage = archive.version(1).tags["beholder.lineage_id"]
+    answer = Answered(
+        *("order-7", 1_795_000_000.0, 0.004, "recommend", "1", lineage, "shop", "u7", "factors"),
+        items=tuple(f"i{row}" for row in range(12)),
+        ratings=tuple(5 - row / 10 for row in range(12)),
+    )
+    return answer._replace(**changed)  # type: ignore[arg-type]
+
+
+def test_id_of_a_request_leads_to_its_answer_and_on_to_the_chain(own: Archive):
+    keep(own, make_answer(own))
+    for given in ("order-7", "X-Request-Id: order-7", "request:order-7"):
+        found = trace(own, given)
+        assert isinstance(found, AnswerTrace)
+        assert isinstance(found.chain, Trace)
+        assert found.chain.version == 1
+    (answer,) = found.answers
+    assert (answer.time, answer.user_id) == ("2026-11-18T11:06:40Z", "u7")
+    shown = "\n".join(f"{name} {line}" for name, line in draw_all(found))
+    for words in (
+        "request order-7",
+        "2026-11-18 11:06:40 UTC  /recommend for user u7 in 4 ms, key shop",
+        "path factors",
+        "i0  [dim]5[/]",
+        "and 2 more",
+        "[bold]version 1[/]",
+    ):
+        assert words in shown
+    content = json.loads(json.dumps(found.to_json()))
+    assert content["answers"][0]["ratings"][1] == 4.9
+    assert content["chain"]["version"] == 1
+
+
+def test_id_that_two_requests_had_shows_both_and_a_lineage_that_is_gone_is_said(own: Archive):
+    pairs = make_answer(
+        own, users=("u1", "u2"), user_id=None, items=("i1", "i1"), ratings=(3.0, 2.0)
+    )
+    keep(own, pairs, make_answer(own, at=1_795_000_001.0, lineage_id="gone", items=(), ratings=()))
+    found = trace(own, "order-7")
+    assert isinstance(found, AnswerTrace)
+    assert isinstance(found.chain, Missing)
+    shown = "\n".join(f"{name} {line}" for name, line in draw_all(found))
+    assert "gave this id to 2 requests" in shown
+    assert "for 2 users" in shown
+    assert "for user u2" in shown
+    assert "no version of lineage gone" in shown
+
+
+def test_request_that_nobody_knows_is_said_with_how_long_answers_are_kept(archive: Archive):
+    with pytest.raises(ParameterError, match="'order-8' is kept; answers are kept for 30 days"):
+        trace(archive, "X-Request-Id: order-8")
 
 
 def test_person_sees_each_link_in_a_line(archive: Archive):

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,32 @@ import httpx
 import pytest
 from PIL import Image
 
+from components.answers.log import AnswerLog
 from components.errors import ServiceError
+from components.feedback.joining import join
+from components.feedback.log import FeedbackLog
 from components.keys import make_key
 from components.packaging.booting import boot
 from components.packaging.release import BUNDLE
 
 pytestmark = pytest.mark.integration
 
+LOGS = ((AnswerLog, "answers.db"), (FeedbackLog, "feedback.db"))
+
 JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def url(bento: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    feedback = tmp_path_factory.mktemp("told") / "feedback.db"
-    settings = {"BEHOLDER_FEEDBACK_URL": f"sqlite:///{feedback}"}
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("told")
+
+
+@pytest.fixture(scope="module")
+def url(bento: Path, logs: Path) -> Iterator[str]:
+    settings = {
+        "BEHOLDER_FEEDBACK_URL": f"sqlite:///{logs / 'feedback.db'}",
+        "BEHOLDER_ANSWERS_URL": f"sqlite:///{logs / 'answers.db'}",
+    }
     with boot(bento, ready_seconds=120, settings=settings) as running:
         yield running.url
 
@@ -85,6 +98,40 @@ def test_every_answer_names_its_request_and_its_release(
     if body.get("k") != 0:
         assert headers["x-model-version"] == lineage["version"]
         assert headers["x-lineage-id"] == lineage["lineage_id"]
+
+
+def test_every_answer_is_kept_under_its_request_id_and_joined_to_feedback(
+    client: httpx.Client, logs: Path, draw: Any
+):
+    pairs = {"pairs": [{"user_id": "u1", "item_id": "i9"}, {"user_id": "x", "item_id": "i9"}]}
+    asked: dict[str, dict[str, Any]] = {
+        "recommend": {"json": {"user_id": "u1", "k": 3}},
+        "similar": {"json": {"item_id": "i1", "k": 2}},
+        "predict_rating": {"json": pairs},
+        "recommend_by_image": {"files": {"image": draw(1)}, "data": {"user_id": "u1"}},
+        "predict_rating_by_image": {"files": {"image": draw(1)}, "data": {"user_ids": ["u1"]}},
+    }
+    for route, request in asked.items():
+        answer = client.post(f"/{route}", headers={"x-request-id": f"kept-{route}"}, **request)
+        assert answer.status_code == 200
+    assert client.post("/recommend", json={"k": 0}).status_code == 422
+    event = {"event_id": "j1", "user_id": "x", "item_id": "i9", "kind": "rating", "value": 5}
+    named = event | {"request_id": "kept-predict_rating"}
+    assert client.post("/feedback", json={"events": [named]}).json()["stored"] == 1
+    kept, feedback = (kind(f"sqlite:///{logs / name}") for kind, name in LOGS)
+    deadline = time.monotonic() + 30
+    while len(found := kept.find_all([f"kept-{route}" for route in asked])) < len(asked):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)  # they are written behind the answers, about a second later
+    assert {rows[0].route for rows in found.values()} == set(asked)
+    rows = [rows[0] for rows in found.values()]
+    assert {(row.version, row.seconds > 0) for row in rows} == {("3", True)}
+    assert found["kept-recommend"][0].user_id == "u1"
+    joined = next(join(feedback, kept))
+    rating = found["kept-predict_rating"][0].ratings[1]
+    assert (joined.predicted, joined.path) == (rating, "prior")
+    feedback.close()
+    kept.close()
 
 
 def test_picture_and_page_name_them_too(client: httpx.Client, lineage: dict[str, str], draw: Any):

@@ -1,0 +1,1 @@
+"""The answer log: what the endpoint answered, written behind its answers, kept for some weeks."""
