@@ -82,13 +82,15 @@ def show_picture(request: Request) -> Response:
 
     query = parse_fields(PictureRequest, dict(request.query_params))
     release = _release(request)
-    sha256 = looks.find_image(release, _item_id(request))
+    item_id = _item_id(request)
+    sha256 = looks.find_image(release, item_id)
     content = None if sha256 is None else _read_picture(sha256, query.width)
     if content is None:
         headers = {"x-beholder-picture": "none", "cache-control": _ASK_AGAIN}
         return Response(_PLACEHOLDER, media_type="image/svg+xml", headers=headers)
-    # The same item may look different in another release; in one release it never does.
-    is_pinned = query.release == release.manifest.lineage_id
+    # The same item may look different in another release; in one release it never does, unless it
+    # is one that a refresh of the catalogue brought.
+    is_pinned = query.release == release.manifest.lineage_id and looks.is_learnt(release, item_id)
     headers = {
         "x-beholder-picture": "copy",
         "cache-control": _FOREVER if is_pinned else _ASK_AGAIN,

@@ -13,6 +13,10 @@ from serving.turns import Line
 
 _BUSY = "too many requests at once; try again in a second"
 _WAIT = [(b"retry-after", b"1")]
+# A connection stays with the worker that took it, and a burst of them with one worker. So every
+# so many answers a caller is asked to connect again: who has nothing to do takes him sooner.
+_ANSWERS_A_CONNECTION = 256
+_CLOSE = (b"connection", b"close")
 
 
 class Reception:
@@ -23,6 +27,7 @@ class Reception:
         self.app = app
         self.lines = lines
         self.meter = meter
+        self._asked = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request through."""
@@ -31,7 +36,8 @@ class Reception:
             return
         started = time.perf_counter()
         asked = begin(scope["headers"])
-        named = _Named(send, asked)
+        self._asked += 1
+        named = _Named(send, asked, is_last=self._asked % _ANSWERS_A_CONNECTION == 0)
         line = self.lines.get(scope["path"])
         try:
             if line is not None and line.is_full():
@@ -48,15 +54,20 @@ class Reception:
 
 
 class _Named:
-    """Tells on every answer its request, and the model and lineage that it came from."""
+    """Tells on every answer its request, and the model and lineage that it came from.
 
-    def __init__(self, send: Send, asked: Asked) -> None:
+    The last one of a connection says so.
+    """
+
+    def __init__(self, send: Send, asked: Asked, *, is_last: bool) -> None:
         self._send = send
         self._asked = asked
+        self._is_last = is_last
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message["headers"], *self._asked.headers()]}
+            own = [*self._asked.headers(), *([_CLOSE] if self._is_last else [])]
+            message = {**message, "headers": [*message["headers"], *own]}
         await self._send(message)

@@ -7,6 +7,7 @@ pandas or torch is imported by the worker, as it starts.
 import gc
 import logging
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import bentoml
@@ -289,7 +290,7 @@ def _open(settings: Settings) -> "Current | None":
         return Current(
             find_release(settings.release),
             settings.endpoint_folder,
-            lambda bento: open_release(bento, device),
+            lambda place: open_release(Path(place.bento), device, place),
             after_swap=_settle_memory,
         )
     except BeholderError as error:

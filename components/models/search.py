@@ -103,13 +103,23 @@ class Shortlisted:
         )
         if shortlist is None:
             return EXACT.search(question)
-        later = np.arange(self.index.rows, question.rows)
-        if allowed_I is not None:
-            later = later[allowed_I[later]]
-        rows_N = np.concatenate([shortlist.rows_N, later])
-        rows_N = rows_N[~np.isin(rows_N, question.left_out)]
+        rows_N = shortlist.rows_N
+        if self.index.rows < question.rows:
+            later = np.arange(self.index.rows, question.rows)
+            later = later if allowed_I is None else later[allowed_I[later]]
+            rows_N = np.concatenate([rows_N, later])
+        rows_N = _strike(rows_N, question.left_out)
         scores_N = question.score(rows_N)
         best = find_top(scores_N, question.k)
         if len(best) < question.k and not shortlist.is_whole:
             return EXACT.search(question)
         return rows_N[best], scores_N[best]
+
+
+def _strike(rows_N: Ints, left_out: Ints) -> Ints:
+    """Return the rows that are not left out; for a few hundred, faster than `np.isin`."""
+    if not len(left_out):
+        return rows_N
+    sorted_out = np.sort(left_out)
+    places = np.minimum(np.searchsorted(sorted_out, rows_N), len(sorted_out) - 1)
+    return rows_N[sorted_out[places] != rows_N]

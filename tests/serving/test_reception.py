@@ -64,6 +64,23 @@ def test_request_whose_caller_hung_up_is_counted_as_such():
     assert counted("beholder_requests_total", route="/recommend", status="0") == before + 1
 
 
+def test_connection_is_renewed_now_and_then_so_that_other_workers_get_their_share():
+    reception = Reception(echo, {}, open_meter())
+    headers: list[dict[bytes, bytes]] = []
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            headers.append(dict(message["headers"]))
+
+    async def main() -> None:
+        for _ in range(512):
+            scope = {"type": "http", "path": "/recommend", "headers": []}
+            await reception(scope, None, send)  # type: ignore[arg-type]
+
+    asyncio.run(main())
+    assert [b"connection" in one for one in headers].count(True) == 2
+
+
 def test_routes_are_those_of_the_table_so_that_labels_are_few():
     assert route_of("/recommend") == "/recommend"
     assert route_of("/items/whatever/it/is") == "/items/*"

@@ -81,6 +81,8 @@ def test_model_says_version_lineage_and_counts(client: httpx.Client, lineage: di
     model = client.get("/model").json()
     assert model["model"] == {"version": "3", "lineage_id": lineage["lineage_id"]}
     assert model["counts"]["items"] == 12
+    exact = {"way": "exact", "index": None, "recall": 1.0, "k": None}
+    assert model["retrieval"] == {"tastes": exact, "looks": exact}
     assert model["lineage"] == lineage
 
 
