@@ -71,13 +71,13 @@ class Endpoint(Service[T]):
     From outside in: reception (id, counts, refusal when all are busy), guard (keys), door (bounds
     of what comes in, one form of errors), turns (order among those that are answered), fast path.
 
-    What the inner class names as `quick()` is answered before BentoML's layers, from the release
-    that its `release_now()` returns.
+    What the inner class names as `quick()` is answered before BentoML's layers; `lines()` are where
+    requests wait.
     """
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application that a worker runs."""
-        app = FastPath(super().to_asgi(is_main=is_main), self.inner.quick(), self.inner.release_now)
+        app = FastPath(super().to_asgi(is_main=is_main), self.inner.quick())
         settings = load_settings()
         folder = settings.endpoint_folder
         lines = self.inner.lines()
