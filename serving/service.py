@@ -7,6 +7,7 @@ pandas or torch is imported by the worker, as it starts.
 import gc
 import logging
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import bentoml
@@ -14,7 +15,8 @@ from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from components.errors import BeholderError, ImageError
 from components.settings import Settings, load_settings
@@ -78,8 +80,15 @@ async def show_model(request: Request) -> Response:
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
+# What the page at /api is made of; BentoML brings it along.
+_API_PARTS = Path(bentoml.__file__).parent / "_internal/server/static_content"
+
 pages = Starlette(
-    routes=[Route("/model", show_model), *gallery.routes],
+    routes=[
+        Route("/model", show_model),
+        *gallery.routes,
+        Mount("/static_content", StaticFiles(directory=_API_PARTS)),
+    ],
     exception_handlers={Refusal: gallery.answer_refusal},
 )
 
@@ -123,6 +132,11 @@ class Beholder:
             "/similar": Quick(SimilarRequest, _similar),
             "/predict_rating": Quick(PredictRequest, _predict),
         }
+
+    @staticmethod
+    def pages() -> Starlette:
+        """Return what answers the addresses that are none of BentoML's."""
+        return pages
 
     @staticmethod
     def lines() -> dict[str, Line]:
