@@ -321,7 +321,7 @@ def test_stored_rating_is_changed_but_not_taken_back_and_a_name_can_be_left(
     assert browser.run("return document.activeElement.matches('[data-item=i2] select')")
     assert "is stored" in read(browser, "live")
     press(browser, Keys.END)
-    await_true(browser, "return document.querySelector('#rated select').value === '1'")
+    await_true(browser, "return document.querySelector('#rated select')?.value === '1'")
     await_true(browser, IS_SETTLED)
     await_true(browser, "return document.activeElement.matches('[data-item=i2] select')")
     feedback = FeedbackLog(f"sqlite:///{logs / 'feedback.db'}")
