@@ -82,8 +82,8 @@ class Endpoint(Service[T]):
         """Return the application that a worker runs."""
         listen_within_bounds()
         # A name that ends in /* is none of a request.
-        app = Beside(super().to_asgi(is_main=is_main), ROUTES, self.inner.pages())
-        app = FastPath(app, self.inner.quick(), self.inner.release_now)
+        inner = Beside(super().to_asgi(is_main=is_main), ROUTES, self.inner.pages())
+        app = FastPath(inner, self.inner.quick(), self.inner.release_now)
         settings = load_settings()
         folder = settings.endpoint_folder
         lines = self.inner.lines()
