@@ -168,6 +168,11 @@ class Workspace:
         return self.root / "reports/compare"
 
     @property
+    def catalogue(self) -> Path:
+        """The accepted items of the last refresh, and what they change about each bundle."""
+        return self.state / "catalogue"
+
+    @property
     def bentos(self) -> Path:
         """One finished Bento a registered version."""
         return self.state / "bentos"

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from components.errors import BeholderError
+from flows.cli_catalogue import catalogue
 from flows.cli_feedback import feedback
 from flows.cli_keys import keys
 from flows.cli_review import review
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 
 app.add_typer(review, name="review")
+app.add_typer(catalogue, name="catalogue")
 app.add_typer(feedback, name="feedback")
 app.add_typer(keys, name="keys")
 
@@ -204,6 +206,34 @@ def serve(
 
     place = _open(workspace)
     serve_champion(place, host=host, port=port, background=background, restart=restart)
+
+
+@app.command(
+    epilog="For example:  beholder deploy  ·  beholder deploy previous --reason 'lists look odd'"
+)
+def deploy(
+    version: Annotated[
+        str,
+        typer.Argument(
+            metavar="[VERSION]",
+            help="The champion, by default; its number, 'champion', 'previous', or the number of "
+            "a version that was champion before.",
+        ),
+    ] = "champion",
+    reason: Annotated[
+        str, typer.Option(help="Why, where another version takes the champion's place.")
+    ] = "",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Let every endpoint that runs answer with the champion; start one where none runs.
+
+    All workers take it up or none does, with the catalogue of the last
+    refresh, and no request is lost. A version that was champion before becomes
+    champion again, once it has passed its trial, as by 'beholder rollback'.
+    """
+    from flows.deploy_command import deploy_and_show
+
+    deploy_and_show(look_into(workspace), version, reason)
 
 
 @app.command(epilog="For example:  beholder rollback --reason 'lists look odd since noon'")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
@@ -26,6 +26,7 @@ from components.packaging.pointer import (
 from components.packaging.release import read_release
 from components.paths import Workspace
 from components.promotion.registry import Version
+from flows.overlays import find_overlay_of
 from flows.releases import fetch_bento
 
 BACKGROUND = "background"
@@ -75,6 +76,33 @@ class Rehearsal:
 
 
 @dataclass(frozen=True)
+class Takeover:
+    """How an endpoint came to answer with a release: `way` is how, `seconds` what it took.
+
+    `questions` golden questions were answered by each worker, off by `max_difference` rating points
+    at most; none were asked where it answered so already.
+    """
+
+    endpoint: str
+    way: Literal["swapped", "started", "already"]
+    workers: int
+    seconds: float = 0.0
+    questions: int = 0
+    max_difference: float = 0.0
+
+    def describe(self) -> str:
+        """Return it in a line."""
+        if self.way == "already":
+            return f"answers so already, by {self.workers} workers"
+        if self.way == "started":
+            return f"{self.workers} workers started in {self.seconds:.1f} s"
+        return (
+            f"{self.workers} workers swapped in {self.seconds:.1f} s, no request lost; "
+            f"{self.questions} golden answers, off by {self.max_difference:.0e} at most"
+        )
+
+
+@dataclass(frozen=True)
 class LiveEndpoint:
     """An endpoint that runs: its folder, and the last order that its workers were given."""
 
@@ -104,24 +132,36 @@ def endpoint_folder(workspace: Workspace, name: str) -> Path:
     return workspace.run / "endpoints" / name
 
 
-def begin(folder: Path, bento: Path, workers: int) -> None:
-    """Write the first order of an endpoint that is about to start: answer from this Bento."""
+def begin(folder: Path, place: Place, workers: int) -> None:
+    """Write the first order of an endpoint that is about to start: answer from this release."""
     before = read_pointer(folder)
     attempt = 1 if before is None else before.attempt + 1
-    write_pointer(folder, Pointer(attempt, workers, find_place(bento)))
+    write_pointer(folder, Pointer(attempt, workers, place))
 
 
-def await_workers(folder: Path) -> None:
-    """Wait until every worker of an endpoint that was started answers from its first order."""
+def await_workers(folder: Path) -> int:
+    """Wait until every worker of an endpoint that was started answers from its first order.
+
+    Returns how many there are.
+    """
     pointer = read_pointer(folder)
-    if pointer is not None:
-        content = pointer.current.content
-        _await(LiveEndpoint(folder, pointer), lambda report: report.active == content)
+    if pointer is None:
+        return 0
+    release = pointer.current.release
+    return len(_await(LiveEndpoint(folder, pointer), lambda report: report.active == release))
 
 
-def find_place(bento: Path) -> Place:
-    """Return where a Bento stands and what it holds."""
-    return Place(str(bento.resolve()), read_release(bento).content)
+def find_place(workspace: Workspace, bento: Path, *, keep: bool = False) -> Place:
+    """Return where a Bento stands, what it holds, and the overlay to open with it.
+
+    `keep` as in `find_overlay_of`.
+    """
+    place = Place(str(bento.resolve()), read_release(bento).content)
+    overlay = find_overlay_of(workspace, bento, keep=keep)
+    if overlay is None:
+        return place
+    folder, digest = overlay
+    return replace(place, catalogue=str(folder.resolve()), overlay=digest)
 
 
 def find_live(workspace: Workspace) -> list[LiveEndpoint]:
@@ -151,12 +191,12 @@ def rehearse(workspace: Workspace, version: Version) -> Rehearsal | None:
     endpoints = find_live(workspace)
     if not endpoints or not all(can_follow(endpoint, bento) for endpoint in endpoints):
         return None
-    place = find_place(bento)
+    place = find_place(workspace, bento)
     reports: list[WorkerReport] = []
     reasons: list[str] = []
     ordered = [_stand_by(endpoint, place) for endpoint in endpoints]
     for endpoint in ordered:
-        told = _await(endpoint, lambda report: place.content in (report.standby, report.active))
+        told = _await(endpoint, lambda report: place.release in (report.standby, report.active))
         reports += told
         reasons += [report.refusal for report in told if report.refusal is not None]
     if reasons:
@@ -171,22 +211,33 @@ def abandon(workspace: Workspace) -> None:
             endpoint.order(endpoint.pointer.current, None)
 
 
-def swap(endpoint: LiveEndpoint, bento: Path) -> None:
-    """Let every worker of an endpoint answer from a Bento, all or none.
+def swap(endpoint: LiveEndpoint, place: Place) -> Takeover:
+    """Let every worker of an endpoint answer from a release, all or none.
 
     Raises ConflictError if a worker refuses it, ServiceError if one does not say a word.
     """
-    place = find_place(bento)
-    if endpoint.pointer.current != place:
+    started, is_new = time.monotonic(), endpoint.pointer.current != place
+    told: Sequence[WorkerReport] = ()
+    if is_new:
         endpoint = _stand_by(endpoint, place)
-        told = _await(endpoint, lambda report: place.content in (report.standby, report.active))
+        told = _await(endpoint, lambda report: place.release in (report.standby, report.active))
         refusals = [report.refusal for report in told if report.refusal is not None]
         if refusals:
             endpoint.order(endpoint.pointer.current, None)
             raise ConflictError(f"the endpoint stays as it is: {refusals[0]}")
         endpoint = endpoint.order(place, None)
-    _await(endpoint, lambda report: report.active == place.content, _SWAP_SECONDS)
-    log.info("endpoint swapped endpoint=%s content=%s", endpoint.folder.name, place.content)
+    done = _await(endpoint, lambda report: report.active == place.release, _SWAP_SECONDS)
+    log.info("endpoint swapped endpoint=%s release=%s", endpoint.folder.name, place.release)
+    if not is_new:
+        return Takeover(endpoint.folder.name, "already", len(done))
+    return Takeover(
+        endpoint.folder.name,
+        "swapped",
+        len(done),
+        time.monotonic() - started,
+        min((report.questions for report in told), default=0),
+        max((report.max_difference for report in told), default=0.0),
+    )
 
 
 def _stand_by(endpoint: LiveEndpoint, place: Place) -> LiveEndpoint:

@@ -1,6 +1,7 @@
 """`beholder serve`: the champion's Bento over HTTP, in the foreground or kept alive behind."""
 
 import os
+import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from components.errors import ConflictError
 from components.locking import hold_lock
+from components.packaging.pointer import Place
 from components.packaging.release import read_release
 from components.packaging.server import serve_command, serve_environment
 from components.paths import Workspace
@@ -18,11 +20,13 @@ from components.promotion.registry import Version
 from components.settings import load_settings
 from flows.deploying import (
     BACKGROUND,
+    Takeover,
     await_workers,
     begin,
     can_follow,
     endpoint_folder,
     find_live,
+    find_place,
     swap,
 )
 from flows.endpoint_settings import build_settings, check_keys, describe_keys
@@ -60,9 +64,10 @@ def serve_champion(
     check_keys(workspace, settings, host)
     port = choose_port(host, port, settings.endpoint_port)
     folder = endpoint_folder(workspace, str(os.getpid()))  # the server takes this process's place
-    begin(folder, bento, settings.endpoint_workers)
-    make_pictures(workspace, bento)
-    _record(workspace, champion, bento, f"http://{host}:{port}")
+    place = find_place(workspace, bento)
+    begin(folder, place, settings.endpoint_workers)
+    make_pictures(workspace, place)
+    _record(workspace, champion, place, f"http://{host}:{port}")
     typer.echo(
         f"version {champion.number} at http://{host}:{port}, a page to try it at /, its API at "
         "/api; Ctrl-C ends it"
@@ -92,15 +97,43 @@ def deploy(
     `restart` allows that, otherwise ConflictError says what to do. One at a time, and the champion
     is the one of then: of two who move the alias, the last one's answers.
     """
+    made = roll_out(workspace, host=host, port=port, restart=restart)
+    return made.champion, str(made.url)
+
+
+@dataclass(frozen=True)
+class RollOut:
+    """What became of every endpoint; `url` is the background one's address, if that runs."""
+
+    champion: Version
+    place: Place
+    url: str | None
+    taken: tuple[Takeover, ...]
+
+
+def roll_out(
+    workspace: Workspace,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    restart: Restart = "never",
+    start: bool = True,
+) -> RollOut:
+    """Do what `deploy` does, and tell how; without `start` only where an endpoint runs already."""
     with _hold_deployment(workspace):
         champion = require_champion(workspace)
         bento = fetch_bento(workspace, champion)
-        make_pictures(workspace, bento)
+        place = find_place(workspace, bento)
+        make_pictures(workspace, place)
         services = Services(workspace, host or load_settings().host)
-        url = _settle(workspace, champion, bento, services, port, restart)
-        _swap_foreground(workspace, champion, bento)
-        _record(workspace, champion, bento, url)
-    return champion, url
+        url: str | None = None
+        taken: list[Takeover] = []
+        if start or _is_managed(services):
+            url, taken = _settle(workspace, champion, place, services, port, restart)
+        taken += _swap_foreground(workspace, champion, place)
+        if url is not None:
+            _record(workspace, champion, place, url)
+    return RollOut(champion, place, url, tuple(taken))
 
 
 @dataclass(frozen=True)
@@ -116,19 +149,16 @@ def redeploy(workspace: Workspace, restart: Restart = "never") -> Deployment:
 
     That one cannot take the champion up is told in what is returned: the champion stays champion.
     """
-    states = {state.name: state for state in Services(workspace, load_settings().host).states()}
     try:
-        if "endpoint" in states and states["endpoint"].managed:
-            return Deployment(deploy(workspace, restart=restart)[1])
-        if find_live(workspace):
-            with _hold_deployment(workspace):
-                champion = require_champion(workspace)
-                bento = fetch_bento(workspace, champion)
-                make_pictures(workspace, bento)
-                _swap_foreground(workspace, champion, bento)
+        if _is_managed(Services(workspace)) or find_live(workspace):
+            return Deployment(roll_out(workspace, restart=restart, start=False).url)
     except ConflictError as error:
         return Deployment(None, str(error))
     return Deployment(None)
+
+
+def _is_managed(services: Services) -> bool:
+    return any(state.name == "endpoint" and state.managed for state in services.states())
 
 
 def _hold_deployment(workspace: Workspace) -> AbstractContextManager[None]:
@@ -139,35 +169,37 @@ def _hold_deployment(workspace: Workspace) -> AbstractContextManager[None]:
 def _settle(
     workspace: Workspace,
     champion: Version,
-    bento: Path,
+    place: Place,
     services: Services,
     port: int | None,
     restart: Restart,
-) -> str:
+) -> tuple[str, list[Takeover]]:
     """Swap the champion into the endpoint in the background, or start that with it."""
     settings = load_settings()
-    folder = endpoint_folder(workspace, BACKGROUND)
+    folder, bento = endpoint_folder(workspace, BACKGROUND), Path(place.bento)
     service = endpoint(bento, settings, folder, build_settings(workspace, settings, services.host))
     live = next((one for one in find_live(workspace) if one.is_background), None)
     if live is not None and restart != "always" and services.runs(service, port=port):
         if can_follow(live, bento):
-            swap(live, bento)
-            return services.url(service)
+            return services.url(service), [swap(live, place)]
         if restart == "never":
             raise _explain_code(champion)
     check_keys(workspace, settings, services.host)
-    begin(folder, bento, settings.endpoint_workers)
+    started = time.monotonic()
+    begin(folder, place, settings.endpoint_workers)
     url = services.ensure(service, port=port, restart=True)
-    await_workers(folder)  # the first of them makes it answer
-    return url
+    workers = await_workers(folder)  # the first of them makes it answer
+    return url, [Takeover(BACKGROUND, "started", workers, time.monotonic() - started)]
 
 
-def _swap_foreground(workspace: Workspace, champion: Version, bento: Path) -> None:
+def _swap_foreground(workspace: Workspace, champion: Version, place: Place) -> list[Takeover]:
+    taken = []
     for live in find_live(workspace):
         if not live.is_background:
-            if not can_follow(live, bento):
+            if not can_follow(live, Path(place.bento)):
                 raise _explain_code(champion)
-            swap(live, bento)
+            taken.append(swap(live, place))
+    return taken
 
 
 def _explain_code(champion: Version) -> ConflictError:
@@ -178,13 +210,14 @@ def _explain_code(champion: Version) -> ConflictError:
     )
 
 
-def _record(workspace: Workspace, version: Version, bento: Path, url: str) -> None:
-    manifest = read_release(bento)
+def _record(workspace: Workspace, version: Version, place: Place, url: str) -> None:
+    manifest = read_release(Path(place.bento))
+    catalogue = {} if place.overlay is None else {"catalogue": place.overlay}
     open_registry(workspace).ledger.append_once(
         "deployed",
         version=version.number,
         reason=f"answers at {url}",
-        evidence={"bento": manifest.content, "lineage": manifest.lineage_id},
+        evidence={"bento": manifest.content, "lineage": manifest.lineage_id, **catalogue},
     )
 
 

@@ -29,6 +29,12 @@ def ingest_and_show(
         shown.console.print(f"    refused: {refusal}", markup=False)
     if len(result.refused) > _SHOWN_REFUSALS:
         shown.console.print(f"    … and {len(result.refused) - _SHOWN_REFUSALS:,} more")
+    if batch.items and workspace.bentos.is_dir():
+        shown.console.print(
+            "    next: 'beholder retrain' learns from it; 'beholder catalogue refresh' serves its "
+            "items now",
+            soft_wrap=True,
+        )
     if result.unused_images:
         shown.console.print(f"    {result.unused_images:,} images are named by no item")
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from components.errors import CorruptFileError
 from components.files import read_parquet
 from components.locking import hold_lock
+from components.models.overlay import APPENDED
+from components.packaging.pointer import Place
 from components.packaging.release import BUNDLE
 from components.parallel import count_cores, map_ahead
 from components.paths import Workspace
@@ -19,14 +21,16 @@ _AHEAD = 32
 log = logging.getLogger(__name__)
 
 
-def make_pictures(workspace: Workspace, bento: Path) -> Path:
-    """Return the folder with small copies of what a Bento's items look like; make what is missing.
+def make_pictures(workspace: Workspace, place: Place) -> Path:
+    """Return the folder with small copies of what a release's items look like; make the missing.
 
     An image that is not on this disk any more, or that cannot be read, has no copy: the endpoint
     says so in its place. A killed call leaves whole copies, and the next one makes the rest.
     """
     folder = workspace.pictures
-    images = read_parquet(bento / BUNDLE / "items.parquet", ["images"])["images"].tolist()
+    tables = [Path(place.bento) / BUNDLE / "items.parquet"]
+    tables += [Path(place.catalogue) / APPENDED] if place.catalogue is not None else []
+    images = [cell for table in tables for cell in read_parquet(table, ["images"])["images"]]
     wanted = {sha256 for sha256 in first_images(images) if sha256 is not None}
     with hold_lock(workspace.run / "pictures.lock", wait_seconds=_WAIT_SECONDS, what="pictures"):
         missing = sorted(sha256 for sha256 in wanted if not has_copies(folder, sha256))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from components.errors import CorruptFileError, WorkspaceError
 from components.locking import hold_lock
-from components.models.bundle import load_bundle
+from components.models.bundle import load_bundle, read_digest
+from components.models.overlay import read_overlay
 from components.models.predictor import Predictor
 from components.packaging.bento import package
 from components.packaging.release import verify_release
@@ -16,6 +17,7 @@ from components.paths import Workspace
 from components.promotion.artifacts import Bundles
 from components.promotion.registry import Registry, Version
 from components.settings import load_settings
+from flows.overlays import find_overlay
 from flows.tracking import store_address
 
 LINEAGE_TAG = "beholder.lineage"
@@ -126,6 +128,12 @@ def _hold_version(workspace: Workspace, version: Version) -> AbstractContextMana
 
 
 def open_champion(workspace: Workspace) -> tuple[Version, Predictor]:
-    """Return the version in service and a predictor over the bundle that it serves."""
+    """Return the version in service and a predictor that answers as an endpoint would."""
     version = require_champion(workspace)
-    return version, Predictor(load_bundle(fetch_bundles(workspace, version).served))
+    served = fetch_bundles(workspace, version).served
+    found = find_overlay(workspace, served, _read_lineage(version).get("data_version"))
+    bundle = load_bundle(served)
+    if found is None:
+        return version, Predictor(bundle)
+    folder, digest = found
+    return version, Predictor(bundle, read_overlay(folder, read_digest(served), digest))

@@ -128,13 +128,18 @@ def _unchanged(workspace: Workspace, version: "Version") -> Outcome:
 def _follow(
     workspace: Workspace, params: "Params", run: "TrackedRun", stale: tuple[str, ...]
 ) -> Outcome:
+    from components.batches import read_batches
     from flows import candidate, releases
     from flows.lineage import read_lineage
+    from flows.overlays import keep_accepted
     from flows.pipeline import push_outputs
     from flows.run_page import show_report
 
+    batches = read_batches(workspace)
     for stage in STAGES:
         _run_stage(workspace, stage, run, is_stale=stage in stale)
+    # Whatever is deployed from now on knows what came in, and what was withdrawn.
+    keep_accepted(workspace, batches)
     call("push", partial(push_outputs, workspace), lambda outs: f"{outs} outputs in the remote")
     finished = candidate.find_finished(workspace)
     if finished is not None:

@@ -14,6 +14,7 @@ from components.paths import Workspace
 from components.promotion.comparison import Comparison
 from components.promotion.registry import Drift, Registry, Version
 from components.settings import load_settings
+from flows.catalogue_state import read_state
 from flows.endpoint import answering_version
 from flows.pipeline import find_stale
 from flows.releases import COMPARISON_TAG, open_registry
@@ -35,6 +36,7 @@ def show_status(workspace: Workspace) -> None:
     _print_ledger(console, registry)
     _print_reviews(console, workspace)
     _print_latest(console, registry, champion)
+    _print_catalogue(console, workspace, champion)
     states = Services(workspace, load_settings().host).states()
     _print_servers(console, states, champion)
 
@@ -165,6 +167,16 @@ def _print_reviews(console: Console, workspace: Workspace) -> None:
         old = ", of old numbers" if standing.is_stale else ""
         says = f"version {standing.number} {standing.state}{old}"
         console.print(f"{label}  [yellow]{says}[/]; run '{list_ways(standing)[0]}'")
+
+
+def _print_catalogue(console: Console, workspace: Workspace, champion: Version | None) -> None:
+    """Print what is served of the items, and what of them is not served yet."""
+    state = None if champion is None else read_state(workspace, champion)
+    if state is None:
+        return
+    console.print(f"[bold]catalogue[/] {state.says()}", soft_wrap=True)
+    for says in state.lacks():
+        console.print(f"          [yellow]{escape(says)}[/]", soft_wrap=True)
 
 
 def _print_servers(console: Console, states: list[ServiceState], champion: Version | None) -> None:

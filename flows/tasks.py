@@ -42,9 +42,14 @@ def describe_trial(report: "TrialReport") -> str:
     """Return a trial in a line."""
     if not report.passed:
         return f"failed: {'; '.join(report.reasons)}"
+    found = [
+        f"; {name} by index, recall@{search.k} {search.recall:.3f}"
+        for name, search in report.retrieval.parts().items()
+        if search.way == "index"
+    ]
     return (
         f"{report.questions} golden answers, off by {report.max_difference:.0e} at most; "
-        f"p99 {report.latency.p99:.0f} ms, {report.memory_mb:.0f} MB"
+        f"p99 {report.latency.p99:.0f} ms, {report.memory_mb:.0f} MB{''.join(found)}"
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from components.promotion.chain import Entry
 
+_TAKEN_UP = ("deployed", "refreshed")
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -123,13 +125,13 @@ class Trace:
 
     @property
     def decisions(self) -> tuple[Entry, ...]:
-        """The ledger's entries but for deployments."""
-        return tuple(entry for entry in self.ledger if entry.kind != "deployed")
+        """The ledger's entries but for deployments and refreshed catalogues."""
+        return tuple(entry for entry in self.ledger if entry.kind not in _TAKEN_UP)
 
     @property
     def deployments(self) -> tuple[Entry, ...]:
-        """When its Bento began to answer, and where."""
-        return tuple(entry for entry in self.ledger if entry.kind == "deployed")
+        """When its Bento began to answer, and where; and when its catalogue was refreshed."""
+        return tuple(entry for entry in self.ledger if entry.kind in _TAKEN_UP)
 
 
 @dataclass(frozen=True)
@@ -182,10 +184,26 @@ class Learner:
 
 
 @dataclass(frozen=True)
+class ItemLink:
+    """An item as the champion's catalogue has it: the listed batches that name it, oldest first.
+
+    `way` is how it is served: "learnt" by the champion, from "images" or by the "prior" since it
+    was "added" by the catalogue of that name, or not at all (None). `is_available` says whether it
+    may be recommended.
+    """
+
+    batches: tuple[str, ...]
+    way: str | None
+    added: str | None
+    is_available: bool
+
+
+@dataclass(frozen=True)
 class Descent:
     """Data, and the versions that learnt from it, newest first.
 
-    `unknown` are versions of which nobody can tell any more, with the reason.
+    `unknown` are versions of which nobody can tell any more, with the reason. `item` is how an
+    item is served, where one was asked for.
     """
 
     asked: str
@@ -195,6 +213,7 @@ class Descent:
     batch: BatchLink | None
     learners: tuple[Learner, ...]
     unknown: Mapping[int, str]
+    item: ItemLink | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it for programs."""

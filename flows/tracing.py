@@ -6,6 +6,7 @@ Nothing is changed, and what is gone is told as missing: a trace is asked for wh
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from components.errors import CorruptFileError, ParameterError
 from components.files import read_parquet
 from components.packaging.release import verify_release
 from components.promotion.artifacts import SERVED
-from components.promotion.registry import Version
+from components.promotion.registry import CHAMPION, Version
 from components.promotion.version import LINEAGE_ID_TAG, TRIAL_TAG
 from components.settings import load_settings
 from flows.answers import open_answers
@@ -45,6 +46,7 @@ from flows.trace_chain import (
     CodeLink,
     DataLink,
     Descent,
+    ItemLink,
     Learner,
     Missing,
     NowLink,
@@ -53,6 +55,7 @@ from flows.trace_chain import (
     VerdictLink,
 )
 from flows.trace_names import Question, choose_name, explain_unknown, read_question
+from flows.tracing_items import find_item
 
 _ALL = 1 << 40
 _LEAST_OF_HASH = 8
@@ -344,7 +347,9 @@ def _trace_content(archive: Archive, asked: str, question: Question) -> Descent 
             return _search(archive, asked, kind, text, "users.parquet")
         if kind in ("image", "item"):
             found = _search(archive, asked, kind, text, "items.parquet")
-            if found.learners or question.kind:
+            if kind == "item":
+                found = replace(found, item=_find_item(archive, text))
+            if found.learners or found.item is not None or question.kind:
                 return found
     return None
 
@@ -368,6 +373,12 @@ def _search(archive: Archive, asked: str, kind: str, text: str, table: str) -> D
         learners=_name_learners(archive, learnt),
         unknown=unknown,
     )
+
+
+def _find_item(archive: Archive, item_id: str) -> ItemLink | None:
+    number = archive.aliases.get(CHAMPION)
+    champion = None if number is None else archive.version(number)
+    return find_item(archive.workspace, champion, item_id)
 
 
 def _find_in_table(path: Path, kind: str, text: str) -> set[str]:

@@ -17,6 +17,7 @@ from flows.trace_chain import (
     AnswerTrace,
     BatchLink,
     Descent,
+    ItemLink,
     Learner,
     Missing,
     Trace,
@@ -213,7 +214,7 @@ def _draw_bento(found: Trace) -> Iterator[Line]:
 
 def _draw_deployments(found: Trace) -> Iterator[Line]:
     for entry in found.deployments:
-        bento = str(entry.evidence.get("bento", ""))[:_SHORT]
+        bento = str(entry.evidence.get("bento") or entry.evidence.get("catalogue") or "")[:_SHORT]
         yield "deployments", f"{_minute(entry.time)}  {escape(entry.reason)}  [dim]{bento}[/]"
     if not found.deployments:
         yield "deployments", "never deployed"
@@ -235,6 +236,8 @@ def draw_descent(found: Descent) -> Iterator[Line]:
         if not found.batch.is_listed:
             yield "", "[yellow]withdrawn: the next retraining learns without it[/]"
     yield "", ""
+    if found.item is not None:
+        yield from _draw_item(found.item)
     for learner in found.learners:
         yield "learnt by", _describe_learner(learner)
     if not found.learners:
@@ -243,6 +246,23 @@ def draw_descent(found: Descent) -> Iterator[Line]:
         yield "unknown", f"version {number}: {escape(why)}"
     if found.learners:
         yield "", f"[dim]'beholder trace {found.learners[0].version}' shows a version's chain[/]"
+
+
+def _draw_item(item: ItemLink) -> Iterator[Line]:
+    for place, batch in enumerate(item.batches):
+        yield "came with", f"batch {batch}" + ("" if place == 0 else ", which tells more of it")
+    if not item.batches:
+        yield "came with", "[yellow]no batch that is listed any more[/]"
+    says = {
+        "learnt": "as the champion learnt it",
+        "images": f"from its image, since catalogue {item.added}; the champion has not learnt it",
+        "prior": f"as an item without image, since catalogue {item.added}; the champion has not "
+        "learnt it",
+        None: "[yellow]not yet; 'beholder catalogue refresh' takes it up[/]",
+    }
+    yield "served", says[item.way]
+    if not item.is_available:
+        yield "served", "[yellow]withdrawn: it is in no list[/]"
 
 
 def _describe_learner(learner: Learner) -> str:

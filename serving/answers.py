@@ -186,6 +186,8 @@ def describe(release: Release) -> ModelAnswer:
             users=len(bundle.users),
             items=len(bundle.catalogue),
             items_with_image=int(bundle.catalogue.has_image_I.sum()),
+            items_appended=release.predictor.appended,
+            items_withdrawn=len(release.predictor.withdrawn),
             ratings=len(bundle.users.items_N),
         ),
         encoder=release.encoder_name,
@@ -218,7 +220,11 @@ def _describe_search(search: Search) -> SearchFacts:
 
 def origin(release: Release) -> Origin:
     """Return which model answers."""
-    return Origin(version=release.manifest.version, lineage_id=release.manifest.lineage_id)
+    return Origin(
+        version=release.manifest.version,
+        lineage_id=release.manifest.lineage_id,
+        catalogue=release.catalogue_id,
+    )
 
 
 def _rerank(

@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.05
 
 log = logging.getLogger(__name__)
 
-Opener = Callable[[Path], Release]
+Opener = Callable[[Place], Release]
 
 
 class Current:
@@ -51,7 +51,7 @@ class Current:
         self._standby: Release | None = None
         pointer = None if folder is None else read_pointer(folder)
         self._attempt = 0 if pointer is None else pointer.attempt
-        self.release = self._open(own if pointer is None else Path(pointer.current.bento))
+        self.release = self._open(_as_it_is(own) if pointer is None else pointer.current)
         if folder is not None:
             self._report()
             threading.Thread(
@@ -101,34 +101,37 @@ class Current:
                 self._standby = None
         elif not self._stands_by(place):
             self._standby = None
-            self._standby = self._open(Path(place.bento), place.content)
+            self._standby = self._open(place)
 
     def _activate(self, place: Place) -> None:
-        if self.release.manifest.content == place.content:
+        if self.release.name == place.release:
             return
         standby = self._standby if self._stands_by(place) else None
         # Swapped in one assignment: no request sees a part of each.
-        left, self.release = self.release, standby or self._open(Path(place.bento), place.content)
+        left, self.release = self.release, standby or self._open(place)
         self._standby = None
         log.info(
-            "release swapped from=%s to=%s", left.manifest.version, self.release.manifest.version
+            "release swapped from=%s to=%s catalogue=%s",
+            *(left.manifest.version, self.release.manifest.version, self.release.catalogue_id),
         )
         del left
         self._after_swap()
 
     def _stands_by(self, place: Place) -> bool:
-        return self._standby is not None and self._standby.manifest.content == place.content
+        return self._standby is not None and self._standby.name == place.release
 
-    def _open(self, bento: Path, content: str | None = None) -> Release:
-        manifest = read_release(bento)
+    def _open(self, place: Place) -> Release:
+        manifest = read_release(Path(place.bento))
         if manifest.runtime != self._runtime:
             raise BeholderError(
                 f"version {manifest.version} was packaged with other service code or other "
                 "packages than this endpoint runs; run 'beholder serve --restart'"
             )
-        if content not in (None, manifest.content):
-            raise BeholderError(f"{bento} holds another release than the order names; deploy again")
-        return self._opener(bento)
+        if place.content != manifest.content:
+            raise BeholderError(
+                f"{place.bento} holds another release than the order names; run 'beholder deploy'"
+            )
+        return self._opener(place)
 
     def _report(self, refusal: str | None = None) -> None:
         if self._folder is None:
@@ -140,10 +143,14 @@ class Current:
                 pid=os.getpid(),
                 started=started_at(),
                 attempt=self._attempt,
-                active=self.release.manifest.content,
-                standby=None if standby is None else standby.manifest.content,
+                active=self.release.name,
+                standby=None if standby is None else standby.name,
                 questions=0 if standby is None else standby.questions,
                 max_difference=0.0 if standby is None else standby.max_difference,
                 refusal=refusal,
             ),
         )
+
+
+def _as_it_is(bento: Path) -> Place:
+    return Place(str(bento), read_release(bento).content)

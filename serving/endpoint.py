@@ -74,16 +74,16 @@ class Endpoint(Service[T]):
     From outside in: reception (id, counts, refusal when all are busy), guard (keys), door (bounds
     of what comes in, one form of errors), turns (order among those that are answered), fast path.
 
-    What the inner class names as `quick()` is answered before BentoML's layers, from the release
-    that its `release_now()` returns; addresses in no table are answered by its `pages()`.
+    What the inner class names as `quick()` is answered before BentoML's layers; addresses in no
+    table are answered by its `pages()`, and `lines()` are where requests wait.
     """
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application that a worker runs."""
         listen_within_bounds()
         # A name that ends in /* is none of a request.
-        inner = Beside(super().to_asgi(is_main=is_main), ROUTES, self.inner.pages())
-        app = FastPath(inner, self.inner.quick(), self.inner.release_now)
+        app: ASGIApp = Beside(super().to_asgi(is_main=is_main), ROUTES, self.inner.pages())
+        app = FastPath(app, self.inner.quick())
         settings = load_settings()
         folder = settings.endpoint_folder
         lines = self.inner.lines()

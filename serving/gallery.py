@@ -18,10 +18,9 @@ from starlette.routing import Route
 
 from components.pictures import MEDIA_TYPE, picture_file
 from components.settings import load_settings
-from serving.asked import answered_from
 from serving.inputs import JSON, parse_fields, parse_json, require_json
 from serving.page import MEDIA_TYPES, POLICY, read_page
-from serving.refusal import Refusal
+from serving.refusal import Refusal, not_ready
 from serving.schemas import (
     MAX_ID,
     Answer,
@@ -31,6 +30,7 @@ from serving.schemas import (
 )
 
 if TYPE_CHECKING:
+    from serving.desk import Desk
     from serving.release import Release
 
 Query = TypeVar("Query", bound=BaseModel)
@@ -82,13 +82,15 @@ def show_picture(request: Request) -> Response:
 
     query = parse_fields(PictureRequest, dict(request.query_params))
     release = _release(request)
-    sha256 = looks.find_image(release, _item_id(request))
+    item_id = _item_id(request)
+    sha256 = looks.find_image(release, item_id)
     content = None if sha256 is None else _read_picture(sha256, query.width)
     if content is None:
         headers = {"x-beholder-picture": "none", "cache-control": _ASK_AGAIN}
         return Response(_PLACEHOLDER, media_type="image/svg+xml", headers=headers)
-    # The same item may look different in another release; in one release it never does.
-    is_pinned = query.release == release.manifest.lineage_id
+    # The same item may look different in another release; in one release it never does, unless it
+    # is one that a refresh of the catalogue brought.
+    is_pinned = query.release == release.manifest.lineage_id and looks.is_learnt(release, item_id)
     headers = {
         "x-beholder-picture": "copy",
         "cache-control": _FOREVER if is_pinned else _ASK_AGAIN,
@@ -156,12 +158,10 @@ def _send(answer: Answer) -> Response:
 
 
 def _release(request: Request) -> "Release":
-    current = request.app.state.current
-    if current is None:
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready")
-    release: Release = current.release
-    answered_from(release)
-    return release
+    desk: Desk | None = getattr(request.app.state, "desk", None)
+    if desk is None:
+        raise not_ready()
+    return desk.take_release()
 
 
 def _item_id(request: Request) -> str:

@@ -48,6 +48,8 @@ def describe_item(release: Release, item_id: str) -> ItemAnswer:
     return ItemAnswer(
         **facts(release, item_id),
         has_picture=bool(bundle.catalogue.has_image_I[index]),
+        available=index not in release.predictor.withdrawn,
+        learnt=not release.predictor.is_appended(index),
         ratings=len(rated_N),
         mean_rating=float(rated_N.mean()) if len(rated_N) else None,
         model=origin(release),
@@ -59,6 +61,11 @@ def find_image(release: Release, item_id: str) -> str | None:
     index = _index(release, item_id)
     images = release.predictor.bundle.catalogue.items["images"].iloc[index]
     return first_images([images])[0]
+
+
+def is_learnt(release: Release, item_id: str) -> bool:
+    """Whether the model learnt from an item, so that it looks the same as long as that answers."""
+    return not release.predictor.is_appended(_index(release, item_id))
 
 
 def explain(release: Release, request: ExplainRequest) -> ExplainAnswer:
@@ -92,6 +99,7 @@ def _reason(release: Release, item: int, liked: Ints) -> Reason:
 def _shown(release: Release, request: ItemsRequest) -> Bools:
     catalogue = release.predictor.bundle.catalogue
     shown_I = np.ones(len(catalogue), dtype=np.bool_)
+    shown_I[release.predictor.withdrawn] = False
     if request.category is not None:
         shown_I &= belong(release, request.category)
     if request.with_picture:

@@ -16,7 +16,9 @@ from components.images import decode_image
 from components.models.bundle import load_bundle, read_digest
 from components.models.catalogue import Floats
 from components.models.golden import Golden, largest_difference, read_golden, read_golden_image
+from components.models.overlay import read_overlay
 from components.models.predictor import Predictor
+from components.packaging.pointer import Place, name_release
 from components.packaging.release import (
     BUNDLE,
     INDEX,
@@ -36,15 +38,17 @@ if TYPE_CHECKING:
 
 # More would cost seconds to decode; what a camera makes is below.
 MAX_MEGAPIXELS = 25.0
+_SHORT = 12
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Release:
-    """One immutable snapshot: encoder, vectors and index always of the same version.
+    """One immutable snapshot: encoder, vectors, index and catalogue always of the same version.
 
     It has answered `questions` golden questions, off by `max_difference` rating points at most.
+    `overlay` is the digest of what a refresh changed about the catalogue, None if none did.
     """
 
     manifest: ReleaseManifest
@@ -56,6 +60,17 @@ class Release:
     categories: tuple[str, ...]
     questions: int = 0
     max_difference: float = math.nan
+    overlay: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it from every other release, to whoever deploys."""
+        return name_release(self.manifest.content, self.overlay)
+
+    @property
+    def catalogue_id(self) -> str | None:
+        """The short name of the refreshed catalogue, None where it is as it was learnt."""
+        return None if self.overlay is None else self.overlay[:_SHORT]
 
     def decode(self, content: bytes) -> "Image.Image":
         """Return an uploaded picture, upright RGB; raise ImageError if it is none."""
@@ -81,10 +96,11 @@ def find_release(configured: Path | None) -> Path:
     return configured.resolve()
 
 
-def open_release(bento: Path, device: str) -> Release:
+def open_release(bento: Path, device: str, place: Place | None = None) -> Release:
     """Verify every file of a Bento that takes part in an answer, and read them.
 
-    Raises CorruptFileError naming the first file that is not as it was packaged.
+    So with the overlay of its catalogue that `place` names, if it does. Raises CorruptFileError
+    naming the first file that is not as it was written.
     """
     from components.features.encoders import open_encoder
 
@@ -95,17 +111,21 @@ def open_release(bento: Path, device: str) -> Release:
     bundle = load_bundle(folder)
     if read_digest(folder) != manifest.digest:
         raise CorruptFileError(f"release {bento}: {BUNDLE} is another bundle; package it again")
-    items = bundle.catalogue.items
+    overlay = None
+    if place is not None and place.catalogue is not None:
+        overlay = read_overlay(Path(place.catalogue), manifest.digest, place.overlay)
+    searchers = open_searchers(bento / INDEX, manifest.retrieval, len(bundle.catalogue))
+    predictor = Predictor(bundle, overlay, **searchers)
+    items = predictor.bundle.catalogue.items
     release = Release(
         manifest=manifest,
         lineage=read_json(bento / LINEAGE),
-        predictor=Predictor(
-            bundle, **open_searchers(bento / INDEX, manifest.retrieval, len(bundle.catalogue))
-        ),
+        predictor=predictor,
         encoder=open_encoder(folder / "encoder", device),
         encoder_name=str(json.loads((folder / "encoder/encoder.json").read_bytes())["name"]),
         titles=tuple(items["title"].astype(str)),
         categories=tuple(items["category"].astype(str)),
+        overlay=None if overlay is None or place is None else place.overlay,
     )
     release = check_golden(release, folder / "golden")
     seconds = time.monotonic() - started

@@ -320,6 +320,12 @@ class Origin(Answer):
 
     version: str = Field(description="Version of the registered model.")
     lineage_id: str = Field(description="Names the data, code and parameters it was learnt from.")
+    catalogue: str | None = Field(
+        None,
+        description="Names what a refresh of the catalogue changed since: new, renamed and "
+        "withdrawn items; null where it is as the model learnt it.",
+        examples=["5f0c3a9be1d2"],
+    )
 
 
 class ItemFacts(Answer):
@@ -350,6 +356,11 @@ class ItemAnswer(ItemSummary):
 
     ratings: int = Field(description="How many ratings of it the model has learnt from.")
     mean_rating: float | None = Field(description="Their mean; null where there is none.")
+    available: bool = Field(description="Whether it may be recommended.")
+    learnt: bool = Field(
+        description="Whether it was there when the model was learnt; one that came since is served "
+        "from its image."
+    )
     model: Origin
 
 
@@ -476,11 +487,13 @@ class PredictByImageAnswer(Answer):
 
 
 class Counts(Answer):
-    """How much the model was learnt from."""
+    """How much the model was learnt from, and what its catalogue holds."""
 
     users: int
     items: int
     items_with_image: int
+    items_appended: int = Field(description="Of the items: those that came since it was learnt.")
+    items_withdrawn: int = Field(description="Of the items: those that are not recommended.")
     ratings: int
 
 

@@ -237,6 +237,23 @@ def bento(served_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="session")
+def indexed_bento(wide_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Bento with a good index of tastes and a bad one of looks; copy it before you change it."""
+    from components.packaging.bento import package
+    from components.params import IndexOptions, Retrieval
+
+    retrieval = Retrieval(
+        k=5,
+        questions=50,
+        tastes=IndexOptions(index_from=400, width=2, shortlist=20),
+        looks=IndexOptions(index_from=300, width=1, shortlist=0),
+    )
+    target = tmp_path_factory.mktemp("indexed") / "bento"
+    package(wide_bundle, LINEAGE, target, tolerance=1e-4, retrieval=retrieval)
+    return target
+
+
+@pytest.fixture(scope="session")
 def mlflow_server(
     mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Path]]:

@@ -13,6 +13,7 @@ import pyarrow.csv
 from components.batches import ITEM_COLUMNS, RATING_COLUMNS
 from components.errors import DataError
 from components.files import read_parquet
+from components.models.availability import AVAILABLE, WORDS, says_nothing_else
 
 # Several images, or several genres, in one cell of text.
 SEPARATOR = "|"
@@ -149,13 +150,16 @@ def parse_items(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Refusal]]:
     """Return item_id, images (names as given), title, category and further columns as text.
 
     Keeps the file's order and row numbers. `image` and `images` add up; `category` falls back to
-    `genres`, which is kept too. The second row of one item_id is refused. Raises DataError if
-    there is no item_id column.
+    `genres`, which is kept too. The second row of one item_id is refused, and one whose
+    `available` says neither yes nor no. Raises DataError if there is no item_id column.
     """
     _require(frame, ("item_id",), "items")
     ids = _strip(frame["item_id"])
     again = pd.Series(ids).duplicated().to_numpy() & (ids != "")
     checks = [("item_id", ids == "", "is empty"), ("item_id", again, "stands in an earlier row")]
+    if AVAILABLE in frame:
+        unclear = [not says_nothing_else(text) for text in _strip(frame[AVAILABLE])]
+        checks.append((AVAILABLE, np.array(unclear, bool), f"is neither {WORDS}"))
     kept, refusals = _refuse(frame, "items", checks)
     empty = pd.Series("", index=frame.index, dtype=object)
     text = {

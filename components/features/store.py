@@ -6,7 +6,7 @@ One folder an encoder digest, in it append-only shards named by order and conten
         keys (n, 32) uint8, vectors (n, E) float32
 
 A shard is written beside, flushed and renamed, so it is whole or not there, and is hashed whenever
-it is read. One process at a time: the step lock sees to that. E is the width of an embedding.
+it is read. One process writes at a time: the locks see to that. E is the width of an embedding.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from components.files import write_bytes
+from components.paths import Workspace
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -29,14 +30,17 @@ _KEY_BYTES = 32
 log = logging.getLogger(__name__)
 
 
+def open_store(workspace: Workspace, digest: str, width: int) -> "EmbeddingStore":
+    """Return a workspace's store of what the encoder with this digest makes."""
+    return EmbeddingStore(workspace.cache / "embeddings" / digest, width)
+
+
 class EmbeddingStore:
     """The embeddings of one encoder on this machine; a cache, so a damaged shard is dropped."""
 
     def __init__(self, folder: Path, width: int) -> None:
         self.folder = folder
         self.width = width
-        for leftover in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
-            leftover.unlink()
 
     def read(self, hashes: Sequence[str]) -> tuple[Floats, Bools]:
         """Return the (N, E) vectors of N distinct image hashes, and which of them were found.
@@ -60,6 +64,8 @@ class EmbeddingStore:
             raise ValueError(f"{vectors_NE.shape} vectors for {len(hashes)} × {self.width}")
         if not hashes:
             return
+        for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+            leftover.unlink(missing_ok=True)
         keys = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(-1, _KEY_BYTES)
         content = save({"keys": keys, "vectors": np.ascontiguousarray(vectors_NE, np.float32)})
         ordinal = max((int(path.name.split("-")[0]) for path in self._shards()), default=-1) + 1

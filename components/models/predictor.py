@@ -1,8 +1,8 @@
 """A bundle that answers by ids: ratings of pairs, lists for users, neighbours of items."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
 from components.models.categories import Categories
 from components.models.diversity import diversify
+from components.models.overlay import Overlay, find_withdrawn, widen
 from components.models.protocol import Asker, Side, rate_pairs
 from components.models.search import EXACT, Question, Searcher
 from components.models.trending import order_by_trend, trend
@@ -38,16 +39,35 @@ class Predictor:
     """Answers from one immutable bundle; safe to share between threads.
 
     `tastes` finds the items of a list by their ratings, `looks` those that look alike.
+
+    With an overlay, `bundle.catalogue` is the refreshed one: items that came since follow those
+    that were learnt, and are answered for as images never seen. No answer about the others changes
+    by a bit. Items that are withdrawn may be asked about, but are in no list.
     """
 
     def __init__(
-        self, bundle: Bundle, *, tastes: Searcher = EXACT, looks: Searcher = EXACT
+        self,
+        bundle: Bundle,
+        overlay: Overlay | None = None,
+        *,
+        tastes: Searcher = EXACT,
+        looks: Searcher = EXACT,
     ) -> None:
-        self.bundle = bundle
         self._tastes = tastes
         self._similar = looks
         self._model = bundle.recommender()
+        self._reader = self._model
         self._items = self._model.known_items()
+        self._learnt = len(self._items)
+        if overlay is not None and len(overlay.appended):
+            self._reader = widen(bundle, overlay)
+            self._items = self._items.join(self._model.fold_items(overlay.embeddings_AE))
+        if overlay is not None:
+            bundle = replace(bundle, catalogue=overlay.extend(bundle.catalogue))
+        self.bundle = bundle
+        self.withdrawn = find_withdrawn(bundle.catalogue, overlay)
+        self._open_I = np.ones(len(bundle.catalogue), np.bool_)
+        self._open_I[self.withdrawn] = False
         width = bundle.catalogue.embeddings_IE.shape[1]
         self._prior_item = self._model.fold_items(np.zeros((1, width), np.float32))
         # Norms instead of a copy of unit length, which would be the largest thing in memory.
@@ -58,6 +78,15 @@ class Predictor:
     def items(self) -> Side:
         """Return the item side of the whole catalogue, in its order."""
         return self._items
+
+    @property
+    def appended(self) -> int:
+        """How many items came since the bundle was learnt: the last ones of the catalogue."""
+        return len(self._items) - self._learnt
+
+    def is_appended(self, item: int) -> bool:
+        """Whether the item with this dense index came since the bundle was learnt."""
+        return item >= self._learnt
 
     @cached_property
     def categories(self) -> Categories:
@@ -103,7 +132,7 @@ class Predictor:
         for row, extra in enumerate(extras or ()):
             if extra is not None and len(extra):
                 histories[row], are_learnt[row] = _append(histories[row], extra), False
-        return self._model.fold_users(
+        return self.fold(
             [
                 Asker(index, history, now, is_learnt)
                 for index, history, now, is_learnt in zip(
@@ -114,7 +143,14 @@ class Predictor:
 
     def fold(self, askers: Sequence[Asker]) -> Side:
         """Return the sides of users whose whole histories the caller knows."""
-        return self._model.fold_users(askers)
+        reads_new = [bool((asker.history.items_N >= self._learnt).any()) for asker in askers]
+        if not any(reads_new):
+            return self._model.fold_users(askers)
+        sides = [
+            (self._reader if is_new else self._model).fold_users([asker])
+            for asker, is_new in zip(askers, reads_new, strict=True)
+        ]
+        return reduce(Side.join, sides)
 
     def predict(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Floats:
         """Return the predicted rating of each (user, item) pair; unknown ids get the priors."""
@@ -157,10 +193,11 @@ class Predictor:
 
     def score(self, user: Side, items_N: Ints | None = None) -> Floats:
         """Return one user's predicted rating of some items (N,), or of all (I,), unclipped."""
-        vectors_ID, bias_I = self._items.vectors_BD, self._items.bias_B
-        if items_N is not None:
-            vectors_ID, bias_I = vectors_ID[items_N], bias_I[items_N]
-        scores_I = vectors_ID @ user.vectors_BD[0]
+        vector_D, bias_I = user.vectors_BD[0], self._items.bias_B
+        if items_N is None:
+            scores_I = self._multiply(self._items.vectors_BD, vector_D)
+        else:
+            scores_I, bias_I = self._items.vectors_BD[items_N] @ vector_D, bias_I[items_N]
         return scores_I + bias_I + user.bias_B[0] + np.float32(self._model.mean)
 
     def score_users(self, users: Side) -> Floats:
@@ -178,7 +215,7 @@ class Predictor:
         path = user.paths[0]
         if path != "prior" or self._trending is None:
             return Recommended(self.rank(user, k, exclude, allowed_I), path)
-        is_free_I = np.ones(len(self._trending), bool) if allowed_I is None else allowed_I.copy()
+        is_free_I = np.ones(len(self._items), bool) if allowed_I is None else allowed_I.copy()
         is_free_I[exclude] = False
         shown = self._trending[is_free_I[self._trending]][:k]
         return Recommended(self._list(shown, self._clip(self.score(user, shown))), "rules")
@@ -200,7 +237,7 @@ class Predictor:
             len(self._items),
             k,
             exclude,
-            allowed_I,
+            self._keep_open(allowed_I),
         )
 
     def spread(self, wide: Recommended, k: int, diversity: float) -> Recommended:
@@ -232,7 +269,7 @@ class Predictor:
             len(self._items),
             k,
             exclude,
-            allowed_I,
+            self._keep_open(allowed_I),
         )
 
     def unit_looks(self, items_N: Ints) -> Floats:
@@ -250,7 +287,7 @@ class Predictor:
         """Return the cosines of items' looks with a look of length 1; −inf without an image."""
         catalogue = self.bundle.catalogue
         if items_N is None:
-            cosines_I = (catalogue.embeddings_IE @ unit_E) / self._norms_I
+            cosines_I = self._multiply(catalogue.embeddings_IE, unit_E) / self._norms_I
             has_image_I = catalogue.has_image_I
         else:
             cosines_I = (catalogue.embeddings_IE[items_N] @ unit_E) / self._norms_I[items_N]
@@ -269,7 +306,24 @@ class Predictor:
         trend_I = trend(
             bundle.users, len(bundle.catalogue), bundle.scale, section["half_life_days"]
         )
-        return order_by_trend(trend_I, self.score(self.fold_user(None)))
+        order = order_by_trend(trend_I, self.score(self.fold_user(None)))
+        return order[~np.isin(order, self.withdrawn)]
+
+    def _keep_open(self, allowed_I: Bools | None) -> Bools | None:
+        """Return what is allowed without what is withdrawn."""
+        if not len(self.withdrawn):
+            return allowed_I
+        return self._open_I if allowed_I is None else allowed_I & self._open_I
+
+    def _multiply(self, rows_IX: Floats, vector_X: Floats) -> Floats:
+        """Return rows @ vector; appended rows apart, for a longer product may round the others."""
+        product: Floats
+        if not self.appended:
+            product = rows_IX @ vector_X
+        else:
+            learnt_IX, appended_IX = rows_IX[: self._learnt], rows_IX[self._learnt :]
+            product = np.concatenate([learnt_IX @ vector_X, appended_IX @ vector_X])
+        return product
 
     def _clip(self, ratings: Floats) -> Floats:
         return np.clip(ratings, *self.bundle.scale).astype(np.float32)

@@ -31,6 +31,14 @@ class Side:
         """Return some of the rows, in the order asked for."""
         return Side(self.bias_B[rows], self.vectors_BD[rows], tuple(self.paths[r] for r in rows))
 
+    def join(self, later: "Side") -> "Side":
+        """Return these rows, then those of another side."""
+        return Side(
+            np.concatenate([self.bias_B, later.bias_B]),
+            np.concatenate([self.vectors_BD, later.vectors_BD]),
+            (*self.paths, *later.paths),
+        )
+
 
 @dataclass(frozen=True)
 class Asker:

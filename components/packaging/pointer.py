@@ -22,10 +22,30 @@ _WORKERS = "workers"
 
 @dataclass(frozen=True)
 class Place:
-    """A release: the folder of its Bento, and the hash of its content (release.json)."""
+    """A release: the folder of its Bento, and the hash of its content (release.json).
+
+    `catalogue` is the folder of the overlay that is opened with it, `overlay` that one's digest;
+    None where the Bento answers from its own catalogue as it was learnt.
+    """
 
     bento: str
     content: str
+    catalogue: str | None = None
+    overlay: str | None = None
+
+    @property
+    def release(self) -> str:
+        """What a worker calls the two together, once it has opened them."""
+        return name_release(self.content, self.overlay)
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as it is written: without an overlay as before there were any."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def name_release(content: str, overlay: str | None) -> str:
+    """Return the one name of a Bento's content and the overlay opened with it."""
+    return content if overlay is None else f"{content}+{overlay}"
 
 
 @dataclass(frozen=True)
@@ -44,7 +64,7 @@ class Pointer:
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """What one worker has made of the order `attempt`: releases by their content.
+    """What one worker has made of the order `attempt`: releases as `Place.release` names them.
 
     `started` is when its process was created, in seconds since 1970, because ids come again.
     `questions` golden questions were answered by the standby, off by `max_difference` rating points
@@ -63,7 +83,9 @@ class WorkerReport:
 
 def write_pointer(folder: Path, pointer: Pointer) -> None:
     """Give an endpoint's workers a new order."""
-    write_json(folder / POINTER, asdict(pointer))
+    standby = None if pointer.standby is None else pointer.standby.to_json()
+    content = {**asdict(pointer), "current": pointer.current.to_json(), "standby": standby}
+    write_json(folder / POINTER, content)
 
 
 def read_pointer(folder: Path) -> Pointer | None:

@@ -23,6 +23,7 @@ Kind = Literal[
     "kept",
     "found",
     "deployed",
+    "refreshed",
     "rollback",
     "refused",
     "mended",

@@ -12,6 +12,7 @@ MEDIA_TYPES = {
     "api.html": "text/html",
     "style.css": "text/css",
     "app.js": "text/javascript",
+    "asking.js": "text/javascript",
 }
 
 

@@ -1,4 +1,7 @@
 // The page: what the visitor picked lives in `ratings`; every change asks the endpoint again.
+// Under a name it goes to the feedback log as well, and the endpoint remembers it by itself.
+
+import { ask, fillByKey, hasKey, post, recall, remember } from "./asking.js";
 
 const LISTED = 12;
 const PAGE = 24;
@@ -10,8 +13,10 @@ const PATHS = {
   rules: "Nothing of your taste is known yet: what is rated often, of late and well.",
 };
 
-const ratings = new Map(); // item id -> { item, stars }, oldest first
-const state = { scale: [1, 5], release: "", offset: 0, asked: 0, gallery: 0, before: new Set() };
+// item id -> { item, stars, from, event, isStored }, oldest first; `from` is the answer that showed
+// it, `event` what the feedback log was or will be told.
+const ratings = new Map();
+const state = { scale: [1, 5], release: "", offset: 0, asked: 0, gallery: 0, before: new Set(), user: recall("user") };
 const at = (id) => document.getElementById(id);
 
 function make(tag, attributes = {}, ...children) {
@@ -24,25 +29,6 @@ function make(tag, attributes = {}, ...children) {
   element.append(...children);
   return element;
 }
-
-async function ask(address, options) {
-  let answer;
-  try {
-    answer = await fetch(address, options);
-  } catch {
-    throw new Error("The server does not answer. Try again in a moment.");
-  }
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.error || `The server answered ${answer.status}.`);
-  return body;
-}
-
-const post = (address, body) =>
-  ask(address, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
 
 function tell(text) {
   at("live").textContent = text;
@@ -71,10 +57,31 @@ function toRating(stars) {
 }
 
 const history = () =>
-  [...ratings.values()].slice(-1000).map(({ item, stars }) => ({
-    item_id: item.item_id,
-    rating: toRating(stars),
-  }));
+  [...ratings.values()]
+    .filter((one) => !one.isStored)
+    .slice(-1000)
+    .map(({ item, stars }) => ({ item_id: item.item_id, rating: toRating(stars) }));
+
+function makeId() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function makeEvent({ item, stars, from }) {
+  const what = { item_id: item.item_id, kind: "rating", value: toRating(stars) };
+  return { event_id: makeId(), user_id: state.user, ...what, ...from };
+}
+
+// What could not be sent stays, and goes again with its id: so it is stored once.
+async function store() {
+  const waiting = [...ratings.values()].filter((one) => !one.isStored).slice(0, 1000);
+  if (!state.user || !waiting.length) return;
+  for (const one of waiting) {
+    if (one.event?.user_id !== state.user) one.event = makeEvent(one);
+  }
+  await post("feedback", { events: waiting.map(({ event }) => event) });
+  for (const one of waiting) one.isStored = true;
+  showRated();
+}
 
 function liked() {
   const best = [...ratings.values()].filter(({ stars }) => stars >= 4);
@@ -85,34 +92,30 @@ function picture(item, alt, sizes) {
   const address = (width) =>
     `items/${encodeURIComponent(item.item_id)}/picture?width=${width}` +
     `&release=${encodeURIComponent(state.release)}`;
-  return make("img", {
-    src: address(160),
-    srcset: `${address(160)} 160w, ${address(320)} 320w`,
-    sizes,
-    alt,
-    loading: "lazy",
-    decoding: "async",
-    width: 120,
-    height: 160,
-  });
+  const common = { alt, decoding: "async", width: 120, height: 160 };
+  if (hasKey()) return fillByKey(make("img", common), address(sizes.includes("vw") ? 320 : 160));
+  const srcset = `${address(160)} 160w, ${address(320)} 320w`;
+  return make("img", { ...common, src: address(160), srcset, sizes, loading: "lazy" });
 }
 
-function stars(item) {
+const origin = ({ asked, model }) => ({ request_id: asked, version: model.version, lineage_id: model.lineage_id });
+
+function stars(item, from) {
   const group = make("div", { class: "stars", role: "group", "aria-label": `Rate ${nameOf(item)}` });
   for (let star = 1; star <= 5; star += 1) {
     const label = `${star} of 5 stars for ${nameOf(item)}`;
-    const rateIt = () => rate(item, star, group.closest("ul").id);
+    const rateIt = () => rate(item, star, from, group.closest("ul").id);
     group.append(make("button", { type: "button", "aria-label": label, title: `${star} of 5`, onclick: rateIt }));
   }
   return group;
 }
 
-function card(item, { badge, badgeTitle, reason, isNew }) {
+function card(item, from, { badge, badgeTitle, reason, isNew }) {
   const frame = make("div", { class: "frame" }, picture(item, "", "(min-width: 1000px) 170px, 45vw"));
   if (isNew) frame.append(make("span", { class: "badge new" }, "new"));
   if (badge) frame.append(make("span", { class: "badge score", title: badgeTitle }, badge));
   const why = reason ? [make("p", { class: "why" }, ...reason)] : [];
-  return make("li", { "data-item": item.item_id }, frame, make("p", { class: "title" }, nameOf(item)), ...why, stars(item));
+  return make("li", { "data-item": item.item_id }, frame, make("p", { class: "title" }, nameOf(item)), ...why, stars(item, from));
 }
 
 function showOrigin(model) {
@@ -131,7 +134,8 @@ async function recommend() {
   const list = at("recommended-list");
   list.setAttribute("aria-busy", "true");
   try {
-    const answer = await post("recommend", { history: history(), k: LISTED });
+    const who = state.user ? { user_id: state.user } : {};
+    const answer = await post("recommend", { ...who, history: history(), k: LISTED });
     const liking = liked();
     const ids = answer.items.map((item) => item.item_id);
     const told = liking.length && ids.length ? await post("explain", { item_ids: ids, liked: liking }) : { reasons: [] };
@@ -142,7 +146,7 @@ async function recommend() {
     const isNew = (id) => before.size > 0 && !before.has(id);
     list.replaceChildren(
       ...answer.items.map((item) =>
-        card(item, {
+        card(item, origin(answer), {
           badge: `★ ${item.rating.toFixed(1)}`,
           badgeTitle: "predicted rating",
           reason: reasonFor(reasons.get(item.item_id)),
@@ -150,6 +154,7 @@ async function recommend() {
         }),
       ),
     );
+    showUser(answer.remembered);
     at("path").textContent = PATHS[answer.path] + (ids.length ? "" : " Nothing is left to recommend.");
     const fresh = ids.filter(isNew).length;
     if (before.size) tell(`${ids.length} recommendations, ${fresh} of them new.${ids.length ? ` First: ${nameOf(answer.items[0])}.` : ""}`);
@@ -159,36 +164,85 @@ async function recommend() {
   }
 }
 
+// What is stored cannot be taken back, but rated otherwise.
+function showGiven({ item, stars: given, isStored }) {
+  if (!isStored) {
+    const shown = make("span", { "aria-hidden": "true" }, `★ ${given}`);
+    const read = make("span", { class: "hidden" }, `${given} of 5 stars`);
+    const label = `Take ${nameOf(item)} back`;
+    const back = make("button", { type: "button", "aria-label": label, onclick: () => takeBack(item) }, "×");
+    return [make("p", { class: "given" }, shown, read), back];
+  }
+  const options = [5, 4, 3, 2, 1].map((star) =>
+    make("option", { value: star, selected: star === given, "aria-label": `${star} of 5 stars` }, `★ ${star}`),
+  );
+  const again = (event) => rateAgain(item, Number(event.target.value));
+  return [make("select", { class: "given", "aria-label": `Your rating of ${nameOf(item)}`, onchange: again }, ...options)];
+}
+
 function showRated() {
   at("rated").replaceChildren(
-    ...[...ratings.values()].reverse().map(({ item, stars: given }) =>
+    ...[...ratings.values()].reverse().map((one) =>
       make(
         "li",
-        {},
-        make("div", { class: "frame" }, picture(item, nameOf(item), "66px")),
-        make("p", { class: "given" }, make("span", { "aria-hidden": "true" }, `★ ${given}`), make("span", { class: "hidden" }, `${given} of 5 stars`)),
-        make("button", { type: "button", "aria-label": `Take ${nameOf(item)} back`, onclick: () => takeBack(item) }, "×"),
+        { "data-item": one.item.item_id },
+        make("div", { class: "frame" }, picture(one.item, nameOf(one.item), "66px")),
+        ...showGiven(one),
       ),
     ),
   );
   at("nothing").hidden = ratings.size > 0;
-  at("clear").hidden = ratings.size === 0;
+  at("clear").hidden = ratings.size === 0 || state.user !== "";
   for (const button of document.querySelectorAll(".like")) {
     button.setAttribute("aria-pressed", String(isLiked(button.closest("li").dataset.item)));
   }
 }
 
+function showUser(remembered) {
+  const { user } = state;
+  at("who").hidden = user !== "";
+  at("known").hidden = user === "";
+  at("user").textContent = user;
+  at("remembered").textContent =
+    remembered === null
+      ? "The server could not look up what it stored under this name."
+      : `Ratings under this name that the model has not learnt yet: ${remembered}. The server keeps them, and every list of yours counts them in.`;
+  at("where").textContent = user
+    ? `What you rate is stored on this server under the name “${user}”, and the next training learns from it. A name is no password: whoever gives it gets its lists.`
+    : "What you pick stays in this tab and goes with each question to this server only.";
+}
+
 function change() {
   showRated();
-  return attempt(recommend);
+  return attempt(async () => {
+    try {
+      await store();
+    } finally {
+      await recommend();
+    }
+  });
+}
+
+function rated(item, given, from) {
+  ratings.delete(item.item_id);
+  ratings.set(item.item_id, { item, stars: given, from });
+}
+
+async function rateAgain(item, given) {
+  rated(item, given, ratings.get(item.item_id).from);
+  await change();
+  focusOnGiven(item);
+}
+
+function focusOnGiven(item) {
+  at("rated").querySelector(`[data-item="${CSS.escape(item.item_id)}"] :is(select, button)`)?.focus();
 }
 
 // A rated card leaves its list, so the focus goes to the one that takes its place.
-async function rate(item, given, listId) {
+async function rate(item, given, from, listId) {
   const list = at(listId);
   const row = [...list.children].findIndex((child) => child.dataset.item === item.item_id);
-  ratings.delete(item.item_id);
-  ratings.set(item.item_id, { item, stars: given });
+  rated(item, given, from);
   if (listId === "alike-list") list.children[row]?.remove();
   await change();
   const next = list.children[Math.min(row, list.children.length - 1)];
@@ -202,13 +256,17 @@ function takeBack(item) {
   return done;
 }
 
-function toggle(item) {
+function toggle(item, from) {
+  if (isLiked(item.item_id) && ratings.get(item.item_id).isStored) {
+    tell(`Your rating of ${nameOf(item)} is stored. Here you can choose another one.`);
+    return focusOnGiven(item);
+  }
   if (isLiked(item.item_id)) ratings.delete(item.item_id);
-  else ratings.set(item.item_id, { item, stars: 5 });
+  else rated(item, 5, from);
   return change();
 }
 
-function galleryCard(item) {
+function galleryCard(item, from) {
   return make(
     "li",
     { "data-item": item.item_id },
@@ -222,7 +280,7 @@ function galleryCard(item) {
         "aria-label": `Like ${nameOf(item)}`,
         "aria-pressed": String(isLiked(item.item_id)),
         title: nameOf(item),
-        onclick: () => toggle(item),
+        onclick: () => toggle(item, from),
       }),
     ),
   );
@@ -236,7 +294,9 @@ async function browse(isMore) {
   const answer = await ask(`items?${query}`);
   if (asked !== state.gallery) return;
   state.release = answer.model.lineage_id;
-  const cards = answer.items.map(galleryCard);
+  // The gallery predicts nothing, so no request is named: a rating says of which model's time it is.
+  const { version, lineage_id } = answer.model;
+  const cards = answer.items.map((item) => galleryCard(item, { version, lineage_id }));
   if (isMore) at("gallery").append(...cards);
   else at("gallery").replaceChildren(...cards);
   state.offset += answer.items.length;
@@ -254,6 +314,7 @@ async function look(file) {
   form.append("image", file);
   form.append("k", "6");
   const exclude = [...ratings.keys()].slice(-1000);
+  if (state.user) form.append("user_id", JSON.stringify(state.user));
   if (exclude.length) form.append("exclude", JSON.stringify(exclude));
   const answer = await ask("recommend_by_image", { method: "POST", body: form });
   showOrigin(answer.model);
@@ -261,7 +322,7 @@ async function look(file) {
   at("own").src = URL.createObjectURL(file);
   at("alike-list").replaceChildren(
     ...answer.similar.map((item) =>
-      card(item, { badge: percent(item.similarity), badgeTitle: "how much it looks like your picture" }),
+      card(item, origin(answer), { badge: percent(item.similarity), badgeTitle: "how much it looks like your picture" }),
     ),
   );
   at("alike-part").hidden = false;
@@ -298,4 +359,25 @@ at("forget").addEventListener("click", () => {
   at("alike-part").hidden = true;
   at("file").focus();
 });
+at("who").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  state.user = at("name").value.trim();
+  if (!state.user) return;
+  remember("user", state.user);
+  showUser(0);
+  at("leave").focus();
+  await change();
+  tell(`You rate as ${state.user}. ${at("remembered").textContent}`);
+});
+at("leave").addEventListener("click", async () => {
+  state.user = "";
+  remember("user", "");
+  ratings.clear();
+  showUser(0);
+  at("name").value = "";
+  at("name").focus();
+  await change();
+});
+at("key-cancel").addEventListener("click", () => at("key-form").close(""));
+showUser(0);
 attempt(begin);

@@ -6,6 +6,8 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import numpy as np
@@ -231,6 +233,56 @@ def test_new_batch_is_learnt_whatever_is_killed_meanwhile(trained: Place) -> Non
         assert read_digest(trained.workspace.root / "models" / bundle) == read_digest(
             undisturbed.workspace.root / "models" / bundle
         )
+
+
+def test_items_come_and_go_without_a_retraining_whatever_is_killed_meanwhile(
+    trained: Place, draw: Callable[[int], bytes]
+) -> None:
+    def ask(path: str, **body: object) -> dict[str, Any]:
+        answer = httpx.post(f"{url}{path}", json=body, timeout=30)
+        return dict(answer.raise_for_status().json())
+
+    url = f"http://127.0.0.1:{trained.ports()['endpoint']}"
+    before = ask("/recommend", user_id="nobody", k=3)
+    gone = before["items"][0]["item_id"]
+    fresh = trained.workspace.root.parent / "fresh"
+    (fresh / "images").mkdir(parents=True)
+    (fresh / "images/new.png").write_bytes(draw(7))
+    (fresh / "items.csv").write_text(
+        "item_id,image,title,category,available\n"
+        f"fresh-1,new.png,Fresh one,Fresh,true\n{gone},,,,false\n"
+    )
+    items, images = str(fresh / "items.csv"), str(fresh / "images")
+    trained.run("ingest", "--items", items, "--images", images)
+    assert "ingested items are not in it" in trained.run("status").stdout
+    kill_refresh(trained)
+    said = trained.run("catalogue", "refresh").stderr
+    assert "1 new, 1 withdrawn" in said
+    after = ask("/recommend", user_id="nobody", k=90)
+    assert after["model"]["version"] == before["model"]["version"]
+    assert (before["model"]["catalogue"], len(after["model"]["catalogue"])) == (None, 12)
+    listed = [item["item_id"] for item in after["items"]]
+    assert gone not in listed
+    assert [item["item_id"] for item in before["items"][1:]] == listed[:2]
+    found = ask("/recommend", category="Fresh", k=3)["items"]
+    assert [item["item_id"] for item in found] == ["fresh-1"]
+    assert len(ask("/similar", item_id="fresh-1", k=2)["items"]) == 2
+    assert "answers already" in trained.run("deploy").stdout
+    assert "+1 new, −1 withdrawn" in trained.run("status").stdout
+    assert "from its image, since catalogue" in trained.run("trace", "item:fresh-1").stdout
+    assert "refreshed: version" in trained.run("ledger", "-n", "2").stdout
+
+
+def kill_refresh(place: Place) -> None:
+    """Kill a refresh once it has kept what was accepted, and has told nobody of it yet."""
+    current = place.workspace.catalogue / "current.json"
+    before = current.read_bytes()
+    with place.start("catalogue", "refresh") as refresh:
+        deadline = time.monotonic() + 120
+        while current.read_bytes() == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(refresh.pid, signal.SIGKILL)
 
 
 def kill_dvc_in_training(place: Place) -> None:

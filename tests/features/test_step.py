@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from components.errors import CorruptFileError
-from components.features import step
+from components.features import image_files, step
 from components.features.encoders import Encoder, open_encoder
 from components.files import hash_tree, read_json, read_parquet, write_parquet
 from components.params import Params, load_params
@@ -105,7 +105,7 @@ def test_killed_run_goes_on_behind_its_last_shard(
 ) -> None:
     workspace = Workspace(tmp_path)
     images = accept(workspace, pictures)
-    monkeypatch.setattr(step, "_SHARD_ROWS", 2)
+    monkeypatch.setattr(image_files, "_SHARD_ROWS", 2)
     one_by_one = params.model_copy(
         update={"embed": params.embed.model_copy(update={"batch_size": 1})}
     )

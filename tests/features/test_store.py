@@ -68,8 +68,10 @@ def test_leftover_of_a_killed_writer_is_never_read_and_is_cleared(tmp_path: Path
     shard = next(tmp_path.iterdir())
     leftover = tmp_path / f".{shard.name}.4711.tmp"
     leftover.write_bytes(shard.read_bytes()[:50])
-    _, found = EmbeddingStore(tmp_path, WIDTH).read(names(1))
+    again = EmbeddingStore(tmp_path, WIDTH)
+    _, found = again.read(names(1))
     assert found.all()
+    again.append(names(2), vectors(2))
     assert not leftover.exists()
 
 

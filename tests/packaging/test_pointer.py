@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import CorruptFileError
+from components.files import read_json
 from components.packaging.pointer import (
     POINTER,
     Place,
@@ -28,6 +29,15 @@ def test_order_is_read_as_it_was_written(tmp_path: Path):
     assert read_pointer(tmp_path) == POINTER_TO_A
     write_pointer(tmp_path, replace(POINTER_TO_A, standby=None))
     assert read_pointer(tmp_path) == replace(POINTER_TO_A, standby=None)
+
+
+def test_place_without_an_overlay_is_written_as_before_there_were_any(tmp_path: Path):
+    refreshed = Place("/bentos/1", "a", "/overlays/1", "f")
+    write_pointer(tmp_path, Pointer(1, 1, Place("/bentos/1", "a"), refreshed))
+    written = read_json(tmp_path / POINTER)
+    assert written["current"] == {"bento": "/bentos/1", "content": "a"}
+    assert read_pointer(tmp_path) == Pointer(1, 1, Place("/bentos/1", "a"), refreshed)
+    assert (Place("/bentos/1", "a").release, refreshed.release) == ("a", "a+f")
 
 
 @pytest.mark.parametrize("content", ["{}", '{"attempt": 1, "workers": 1, "current": 3}', "[", "[]"])

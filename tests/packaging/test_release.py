@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from components.packaging.release import (
     verify_release,
     write_release,
 )
+from components.retrieval.statement import Search, Statement
 
 
 @pytest.fixture
@@ -65,6 +67,30 @@ def test_manifest_that_was_edited_is_noticed(release: Path):
     (release / RELEASE).write_text(json.dumps(content))
     with pytest.raises(CorruptFileError, match="its manifest is changed"):
         verify_release(release)
+
+
+def test_how_lists_are_found_is_written_and_read(release: Path):
+    stated = Statement(looks=Search("index", "IVF9", 4, 100, 10, 200, 0.97))
+    write_release(release, replace(read_release(release), retrieval=stated))
+    assert read_release(release).retrieval == stated
+
+
+def test_a_release_from_before_there_were_indexes_finds_everything_exactly(release: Path):
+    content = json.loads((release / RELEASE).read_text())
+    assert content["format"] == 3
+    del content["retrieval"]
+    (release / RELEASE).write_text(json.dumps({**content, "format": 2}))
+    assert verify_release(release).retrieval == Statement()
+
+
+@pytest.mark.parametrize("retrieval", [None, {}, {"tastes": {}}, {"tastes": {"?": 1}, "looks": {}}])
+def test_a_release_that_does_not_say_how_lists_are_found_is_corrupt(
+    release: Path, retrieval: object
+):
+    content = json.loads((release / RELEASE).read_text())
+    (release / RELEASE).write_text(json.dumps({**content, "retrieval": retrieval}))
+    with pytest.raises(CorruptFileError, match="no release manifest"):
+        read_release(release)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from components.packaging.bento import package
 from components.packaging.trial import Latency, TrialReport, judge, run_trial, settle
 from components.params import Limits, Trial
 from components.promotion.gate import TrialFacts
+from components.retrieval.statement import Search, Statement
 
 TRIAL = Trial(tolerance=1e-4, requests=20, max_start_seconds=180)
 LIMITS = Limits(
@@ -44,6 +46,15 @@ def test_good_report_has_nothing_against_it():
         ({"memory_mb": math.nan}, "the server takes (MB) nan"),
         ({"bundle_mb": math.nan}, "the bundle takes (MB) nan"),
         ({"questions": 0}, "no golden question was asked"),
+        (
+            {"retrieval": Statement(looks=Search("index", "IVF9", k=10, recall=0.912345))},
+            "the index of looks finds 0.9123 of the best 10 (recall@10), less than trial.min_recall"
+            " 0.95; raise retrieval.looks.width",
+        ),
+        (
+            {"retrieval": Statement(tastes=Search("index", "IVF9", k=10, recall=math.nan))},
+            "the index of tastes finds nan",
+        ),
     ],
 )
 def test_wrong_answer_or_a_number_that_was_not_measured_is_a_reason(
@@ -127,6 +138,19 @@ def test_server_that_is_not_ready_in_time_failed_by_time_alone(bento: Path):
     assert not report.passed
     assert report.timed_out
     assert "not ready in time" in report.reasons[0]
+
+
+@pytest.mark.integration
+def test_an_index_that_finds_too_little_fails_and_nothing_else_is_wrong(indexed_bento: Path):
+    report = run_trial(indexed_bento, TRIAL)
+    assert not report.passed
+    (reason,) = report.reasons
+    assert re.search(
+        r"the index of looks finds 0\.\d{4} .*less than trial\.min_recall 0\.95", reason
+    )
+    assert report.max_difference <= TRIAL.tolerance
+    assert report.to_json()["retrieval"]["looks"]["recall"] < 0.95
+    assert not TrialFacts.from_json(report.to_json()).passed
 
 
 @pytest.mark.integration

@@ -3,12 +3,16 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from components.errors import BeholderError
+from components.models.overlay import Overlay, write_overlay
 from components.packaging.bento import package
 from components.packaging.pointer import (
     Place,
@@ -18,8 +22,10 @@ from components.packaging.pointer import (
     write_pointer,
 )
 from components.packaging.release import read_release, write_release
+from serving.answers import describe, origin, recommend
 from serving.current import Current
 from serving.release import open_release
+from serving.schemas import RecommendRequest
 
 Begin = Callable[[Path, Path | None], Current]
 
@@ -38,7 +44,9 @@ def begin() -> Iterator[Begin]:
     begun = []
 
     def make(own: Path, folder: Path | None) -> Current:
-        begun.append(Current(own, folder, lambda bento: open_release(bento, "cpu")))
+        begun.append(
+            Current(own, folder, lambda place: open_release(Path(place.bento), "cpu", place))
+        )
         return begun[-1]
 
     yield make
@@ -137,3 +145,53 @@ def test_release_of_other_code_is_refused_and_the_restart_named(
             begin(bento, folder)
     finally:
         write_release(second, own)
+
+
+@pytest.fixture
+def refreshed(bento: Path, tmp_path: Path) -> Place:
+    """The Bento with an overlay that withdraws an item."""
+    overlay = Overlay(
+        pd.DataFrame({"item_id": ["n1"], "title": ["New"], "category": ["new"], "images": [[]]}),
+        np.zeros((1, 1280), np.float32),
+        np.zeros(1, bool),
+        pd.DataFrame({"item_id": ["i3"], "title": ["Other"], "category": ["landscape"]}),
+        ("i5",),
+    )
+    folder = tmp_path / "overlay"
+    digest = write_overlay(overlay, read_release(bento).digest, folder)
+    return replace(place(bento), catalogue=str(folder), overlay=digest)
+
+
+def test_refreshed_catalogue_takes_the_place_of_the_old_one_as_a_release_does(
+    begin: Begin, bento: Path, refreshed: Place, folder: Path
+):
+    write_pointer(folder, Pointer(1, 1, place(bento)))
+    current = begin(bento, folder)
+    told = obey(folder, Pointer(2, 1, place(bento), refreshed), lambda report: report.standby)
+    assert (told.standby, told.active) == (refreshed.release, place(bento).content)
+    assert told.questions > 0
+    assert origin(current.release).catalogue is None
+    obey(folder, Pointer(3, 1, refreshed), lambda report: report.active == refreshed.release)
+    release = current.release
+    assert origin(release).catalogue == str(refreshed.overlay)[:12]
+    listed = recommend(release, RecommendRequest(k=100))
+    assert {item.item_id for item in listed.items} == {
+        *(f"i{row}" for row in range(12) if row != 5),
+        "n1",
+    }
+    assert {item.title for item in listed.items} >= {"New", "Other"}
+    counts = describe(release).counts
+    assert (counts.items, counts.items_appended, counts.items_withdrawn) == (13, 1, 1)
+    # A worker that starts anew opens the two together.
+    assert begin(bento, folder).release.name == refreshed.release
+
+
+def test_damaged_catalogue_is_refused_and_the_old_one_goes_on(
+    begin: Begin, bento: Path, refreshed: Place, folder: Path
+):
+    write_pointer(folder, Pointer(1, 1, place(bento)))
+    current = begin(bento, folder)
+    (Path(str(refreshed.catalogue)) / "withdrawn.parquet").write_bytes(b"?")
+    told = obey(folder, Pointer(2, 1, refreshed), lambda report: report.refusal)
+    assert "withdrawn.parquet is changed" in str(told.refusal)
+    assert (current.release.overlay, told.active) == (None, place(bento).content)

@@ -9,7 +9,9 @@ from components.errors import BeholderError, CorruptFileError
 from components.models.bundle import read_digest
 from components.packaging.bento import package
 from components.packaging.release import BUNDLE
+from serving.answers import describe, similar
 from serving.release import find_release, open_release
+from serving.schemas import SimilarRequest
 
 
 @pytest.fixture
@@ -43,6 +45,27 @@ def test_release_opens_with_its_version_lineage_and_encoder(bento: Path, lineage
 def test_flipped_byte_in_any_file_refuses_the_release(copy: Path, name: str):
     flip_last_byte(copy / name)
     with pytest.raises(CorruptFileError, match=rf"{Path(name).name} is changed"):
+        open_release(copy, "cpu")
+
+
+def test_release_of_a_large_catalogue_searches_by_its_indexes(indexed_bento: Path):
+    release = open_release(indexed_bento, "cpu")
+    found = similar(release, SimilarRequest(item_id="i77", k=3))
+    assert len(found.items) == 3
+    told = describe(release).retrieval
+    assert (told.tastes.way, told.tastes.k, told.tastes.recall) == ("index", 5, 1.0)
+    assert told.looks.index is not None
+    assert told.looks.index.startswith("PCA1,IVF")
+    assert told.looks.recall == release.manifest.retrieval.looks.recall
+
+
+@pytest.mark.parametrize("name", ["tastes.faiss", "looks.safetensors"])
+def test_flipped_byte_in_an_index_refuses_the_release(
+    indexed_bento: Path, tmp_path: Path, name: str
+):
+    copy = Path(shutil.copytree(indexed_bento, tmp_path / "copy"))
+    flip_last_byte(copy / "src/index" / name)
+    with pytest.raises(CorruptFileError, match=rf"{name} is changed"):
         open_release(copy, "cpu")
 
 

@@ -46,8 +46,11 @@ def test_metrics_count_what_is_answered_before_bentomls_layers(client: httpx.Cli
 
 def test_model_says_version_lineage_and_counts(client: httpx.Client, lineage: dict[str, str]):
     model = client.get("/model").json()
-    assert model["model"] == {"version": "3", "lineage_id": lineage["lineage_id"]}
+    origin = {"version": "3", "lineage_id": lineage["lineage_id"], "catalogue": None}
+    assert model["model"] == origin
     assert model["counts"]["items"] == 12
+    exact = {"way": "exact", "index": None, "recall": 1.0, "k": None}
+    assert model["retrieval"] == {"tastes": exact, "looks": exact}
     assert model["lineage"] == lineage
 
 

@@ -1,0 +1,1 @@
+"""The catalogue between trainings: what was accepted since, laid over a bundle."""
