@@ -115,7 +115,7 @@ def test_client_made_from_the_document_makes_every_call(generated: ModuleType, u
     assert len(call("predict_rating_by_image", body=asked).ratings) == 2
     assert call("items", limit=5, shuffle=1).total == 12
     assert call("item", "i4").title == "Print 4"
-    assert call("picture", "i4", width=160).startswith(b"\xff\xd8")
+    assert call("picture", "i4", width=models.PictureWidth.VALUE_160).startswith(b"\xff\xd8")
     assert call("model").family == "biases"
     for probe in ("livez", "healthz", "readyz", "metrics"):
         call(probe)
