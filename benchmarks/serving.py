@@ -2,8 +2,8 @@
 
     python benchmarks/serving.py SERVED [--items 100000] [--rounds 3] [--seconds 8]
 
-SERVED is the served bundle of a workspace, `models/served`; it is grown to that many items by
-copies of its own. Each server has one worker and one thread; the load comes from a process of its
+SERVED is the served bundle of a workspace, `models/served`; it is grown to that many items, mixed
+of its own. Each server has one worker and one thread; the load comes from a process of its
 own. In every round every server is started anew and asked in turn, so that what slows the machine
 down slows all of them. Ends by itself.
 
