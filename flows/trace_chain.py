@@ -153,6 +153,7 @@ class AnswerLink:
     ratings: tuple[float | None, ...]
     users: tuple[str, ...] | None
     paths: tuple[str, ...] | None
+    catalogue: str | None
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,9 @@ def _draw_one_answer(answer: AnswerLink) -> Iterator[Line]:
         f"{1000 * answer.seconds:.0f} ms{key}",
     )
     path = f", path {answer.path}" if answer.path else ""
-    yield "answered", f"by version {answer.version}, lineage {escape(answer.lineage_id)}{path}"
+    refreshed = f", catalogue {escape(answer.catalogue)}" if answer.catalogue else ""
+    by = f"by version {answer.version}, lineage {escape(answer.lineage_id)}"
+    yield "answered", f"{by}{refreshed}{path}"
     names = answer.items or ("the picture",) * len(answer.ratings)
     for row, (name, rating) in enumerate(zip(names, answer.ratings, strict=True)):
         if row == _SHOWN_ITEMS:

@@ -8,17 +8,13 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.asked import answered_by, answered_from
 from serving.inputs import JSON, parse_json
 from serving.refusal import Refusal
-
-if TYPE_CHECKING:
-    from serving.release import Release
 
 log = logging.getLogger(__name__)
 
@@ -27,24 +23,18 @@ _HEADERS = [(b"content-type", JSON.encode())]
 
 @dataclass(frozen=True)
 class Quick:
-    """One address: the body that it takes, and the function that answers it from a release."""
+    """One address: the body that it takes, and the function that answers it."""
 
     body: type[BaseModel]
-    answer: Callable[["Release", Any], BaseModel | Awaitable[BaseModel]]
+    answer: Callable[[Any], BaseModel | Awaitable[BaseModel]]
 
 
 class FastPath:
-    """ASGI: whole JSON bodies in, whole JSON bodies out; the rest goes on to `app`.
+    """ASGI: whole JSON bodies in, whole JSON bodies out; the rest goes on to `app`."""
 
-    `release` returns the one to answer from, or raises Refusal.
-    """
-
-    def __init__(
-        self, app: ASGIApp, quick: Mapping[str, Quick], release: Callable[[], "Release"]
-    ) -> None:
+    def __init__(self, app: ASGIApp, quick: Mapping[str, Quick]) -> None:
         self.app = app
         self.quick = quick
-        self.release = release
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -55,11 +45,8 @@ class FastPath:
         message = await receive()  # the door lets whole bodies in only
         try:
             request = parse_json(quick.body, message.get("body", b""))
-            release = self.release()
-            answered_from(release)
-            answer = quick.answer(release, request)
+            answer = quick.answer(request)
             whole = await answer if inspect.isawaitable(answer) else answer
-            answered_by(getattr(whole, "path", None))
             status, content = HTTPStatus.OK, whole.model_dump_json()
         except Refusal as refusal:
             status, content = HTTPStatus(refusal.error_code), _Sentence(error=str(refusal)).dump()

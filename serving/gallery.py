@@ -18,10 +18,9 @@ from starlette.routing import Route
 
 from components.pictures import MEDIA_TYPE, picture_file
 from components.settings import load_settings
-from serving.asked import answered_from
 from serving.inputs import JSON, parse_fields, parse_json, require_json
 from serving.page import MEDIA_TYPES, POLICY, read_page
-from serving.refusal import Refusal
+from serving.refusal import Refusal, not_ready
 from serving.schemas import (
     MAX_ID,
     Answer,
@@ -31,6 +30,7 @@ from serving.schemas import (
 )
 
 if TYPE_CHECKING:
+    from serving.desk import Desk
     from serving.release import Release
 
 Query = TypeVar("Query", bound=BaseModel)
@@ -158,12 +158,10 @@ def _send(answer: Answer) -> Response:
 
 
 def _release(request: Request) -> "Release":
-    current = request.app.state.current
-    if current is None:
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready")
-    release: Release = current.release
-    answered_from(release)
-    return release
+    desk: Desk | None = getattr(request.app.state, "desk", None)
+    if desk is None:
+        raise not_ready()
+    return desk.take_release()
 
 
 def _item_id(request: Request) -> str:

@@ -53,10 +53,13 @@ def record(answers: AnswerLog | None, route: str, request: Any, answer: AnswerT)
     asked = now()
     if answers is None or asked is None or asked.release is None:
         return answer
-    manifest = asked.release.manifest
+    release, manifest = asked.release, asked.release.manifest
     told = (asked.request_id, time.time(), time.perf_counter() - asked.started, route)
     model = (manifest.version, manifest.lineage_id, caller.get())
-    answers.submit(Answered(*told, *model, *_READERS[type(answer)](request, answer)))
+    row = Answered(*told, *model, *_READERS[type(answer)](request, answer))
+    if release.catalogue_id is not None:
+        row = row._replace(catalogue=release.catalogue_id)
+    answers.submit(row)
     return answer
 
 

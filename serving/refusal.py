@@ -20,6 +20,11 @@ class Refusal(BentoMLException):
             said.append(self)
 
 
+def not_ready() -> Refusal:
+    """Return the refusal of a worker that has no release to answer from, or none yet."""
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the server is not ready to answer; try again")
+
+
 def listen() -> list[Refusal]:
     """Return the list to which the refusals of this request will be added, in whatever task."""
     said: list[Refusal] = []

@@ -11,6 +11,7 @@ class Answered(NamedTuple):
     `items`, `ratings`, `users` and `paths` are as long as each other where they are there:
     `ratings[n]` is None where an item was shown without one. `users` and `paths` are None where
     `user_id` and `path` hold for all; `items` is None where what was rated is no item.
+    `catalogue` names a refresh of the catalogue, where one was in service.
     """
 
     request_id: str
@@ -26,6 +27,7 @@ class Answered(NamedTuple):
     ratings: tuple[float | None, ...]
     users: tuple[str, ...] | None = None
     paths: tuple[str, ...] | None = None
+    catalogue: str | None = None
 
     def find(self, user_id: str, item_id: str) -> int | None:
         """Return where an item stands in the answer, None if it was not shown to this user.

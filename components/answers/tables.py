@@ -31,6 +31,7 @@ answers = Table(
     Column("ratings", String, nullable=False),
     Column("users", String),
     Column("paths", String),
+    Column("catalogue", String),
 )
 Index("answers_of_request", answers.c.request_id)
 Index("answers_by_time", answers.c.at)
@@ -62,6 +63,7 @@ def pack(answered: Answered) -> tuple[Any, ...]:
         _pack_numbers(answered.ratings),
         _pack_texts(answered.users),
         _pack_texts(answered.paths),
+        answered.catalogue,
     )
 
 

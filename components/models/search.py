@@ -13,6 +13,9 @@ import numpy as np
 from components.models.catalogue import Bools, Floats, Ints
 from components.models.top import find_top
 
+# From so many rows left out, a mask costs less than a shortlist that can lose them all.
+_MANY = 300
+
 # Returns the scores of some rows, or of all; −inf for a row that must never be found.
 Score = Callable[[Ints | None], Floats]
 
@@ -94,11 +97,15 @@ class Shortlisted:
 
     def search(self, question: Question) -> tuple[Ints, Floats]:
         """Return the best of the shortlist, which may miss a row but never misjudges one."""
-        allowed_I = question.allowed_I
+        allowed_I, left_out = question.allowed_I, question.left_out
+        if len(left_out) > _MANY:
+            allowed_I = np.ones(question.rows, bool) if allowed_I is None else allowed_I.copy()
+            allowed_I[left_out] = False
+            left_out = left_out[:0]
         shortlist = self.index.shortlist(
             question.query_D,
             question.k,
-            len(question.left_out),
+            len(left_out),
             None if allowed_I is None else allowed_I[: self.index.rows],
         )
         if shortlist is None:
@@ -108,7 +115,7 @@ class Shortlisted:
             later = np.arange(self.index.rows, question.rows)
             later = later if allowed_I is None else later[allowed_I[later]]
             rows_N = np.concatenate([rows_N, later])
-        rows_N = _strike(rows_N, question.left_out)
+        rows_N = _strike(rows_N, left_out)
         scores_N = question.score(rows_N)
         best = find_top(scores_N, question.k)
         if len(best) < question.k and not shortlist.is_whole:

@@ -206,7 +206,7 @@ function showUser(remembered) {
   at("remembered").textContent =
     remembered === null
       ? "The server could not look up what it stored under this name."
-      : `It holds ${remembered} ${remembered === 1 ? "rating" : "ratings"} of this name that the model has not learnt yet; every list counts ${remembered === 1 ? "it" : "them"} in.`;
+      : `Ratings under this name that the model has not learnt yet: ${remembered}. The server keeps them, and every list of yours counts them in.`;
   at("where").textContent = user
     ? `What you rate is stored on this server under the name “${user}”, and the next training learns from it. A name is no password: whoever gives it gets its lists.`
     : "What you pick stays in this tab and goes with each question to this server only.";

@@ -73,7 +73,8 @@ async function send(address, options = {}, isQuiet = false) {
     const sentence = told.error || `The server answered ${answer.status}`;
     if (answer.status === 401 || answer.status === 403) {
       // While this was under way, another question may have brought a new key.
-      if (isQuiet || (used === key && !(await askForKey(sentence)))) throw new Error(sentence);
+      const why = used ? sentence : "Whoever runs this server has one: 'beholder keys make' makes it.";
+      if (isQuiet || (used === key && !(await askForKey(why)))) throw new Error(sentence);
     } else if (answer.status === 429 && !hasWaited) {
       hasWaited = true;
       await wait(answer, sentence, isQuiet);

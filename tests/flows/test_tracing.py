@@ -140,7 +140,7 @@ def make_answer(archive: Archive, **changed: object) -> Answered:
 
 
 def test_id_of_a_request_leads_to_its_answer_and_on_to_the_chain(own: Archive):
-    keep(own, make_answer(own))
+    keep(own, make_answer(own, catalogue="ca7a10"))
     for given in ("order-7", "X-Request-Id: order-7", "request:order-7"):
         found = trace(own, given)
         assert isinstance(found, AnswerTrace)
@@ -152,7 +152,7 @@ def test_id_of_a_request_leads_to_its_answer_and_on_to_the_chain(own: Archive):
     for words in (
         "request order-7",
         "2026-11-18 11:06:40 UTC  /recommend for user u7 in 4 ms, key shop",
-        "path factors",
+        "catalogue ca7a10, path factors",
         "i0  [dim]5[/]",
         "and 2 more",
         "[bold]version 1[/]",

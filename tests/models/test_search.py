@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.models.catalogue import Bools, Floats, Ints
@@ -54,6 +54,7 @@ def questions(draw: st.DrawFn) -> Question:
     )
 
 
+@settings(max_examples=100, deadline=None)
 @given(question=questions(), later=st.integers(0, 5))
 def test_an_index_that_names_every_row_finds_what_exact_search_finds(
     question: Question, later: int
@@ -65,6 +66,7 @@ def test_an_index_that_names_every_row_finds_what_exact_search_finds(
     assert scores.tolist() == expected.tolist()
 
 
+@settings(max_examples=100, deadline=None)
 @given(question=questions(), named=st.sets(st.integers(0, 29)))
 def test_whatever_an_index_names_filters_hold_and_no_list_is_short(
     question: Question, named: set[int]

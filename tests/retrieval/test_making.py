@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from components.files import hash_tree
 from components.models.bundle import load_bundle
+from components.models.overlay import Overlay
 from components.models.predictor import Predictor
 from components.models.search import EXACT, Shortlisted
 from components.params import IndexOptions, Retrieval
@@ -106,6 +108,29 @@ def test_lists_by_index_are_lists_with_the_exact_scores(
     sea_I = exact.categories.mask("portrait")
     assert indexed.rank(user, 9, nothing, sea_I) == exact.rank(user, 9, nothing, sea_I)
     assert len(indexed.rank(user, 500, nothing)) == 400
+
+
+def test_items_that_came_since_are_found_beside_the_index_and_withdrawn_ones_are_not(
+    made: tuple[Path, Statement], wide_bundle: Path
+) -> None:
+    bundle = load_bundle(wide_bundle)
+    look_E = bundle.catalogue.embeddings_IE[77]
+    overlay = Overlay(
+        pd.DataFrame([{"item_id": "new", "title": "", "category": "", "images": ["0" * 64]}]),
+        look_E[None, :] * 2,
+        np.ones(1, bool),
+        pd.DataFrame({"item_id": [], "title": [], "category": []}),
+        ("i77", "i399"),
+    )
+    indexed = Predictor(bundle, overlay, **open_searchers(*made, items=400))
+    nothing = np.zeros(0, np.int64)
+    best, *others = [one.item_id for one in indexed.neighbours(look_E, 6, nothing)]
+    assert best == "new"
+    assert "i77" not in others
+    # i399 has the best bias of all; a new item without ratings has none.
+    user = indexed.fold_user("u1")
+    assert [one.item_id for one in indexed.rank(user, 3, nothing)] == ["i398", "i397", "i396"]
+    assert len(indexed.rank(user, 500, nothing)) == 399
 
 
 def test_a_tilted_look_is_found_by_direction_not_by_length(

@@ -24,9 +24,12 @@ from serving.release import Release, open_release
 
 @dataclass(frozen=True)
 class Held:
-    """What a worker holds."""
+    """What a worker answers from."""
 
     release: Release
+
+    def take_release(self) -> Release:
+        return self.release
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def client(release: Release, pictures: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("BEHOLDER_PICTURES", str(pictures))
     load_settings.cache_clear()
     app = Starlette(routes=gallery.routes, exception_handlers={Refusal: gallery.answer_refusal})
-    app.state.current = Held(release)
+    app.state.desk = Held(release)
     yield Client(app)
     load_settings.cache_clear()
 
@@ -210,7 +213,7 @@ def test_bad_question_for_a_reason_is_refused(
 
 
 def test_worker_without_a_release_says_so(client: Client):
-    client.app.state.current = None
+    client.app.state.desk = None
     assert client.get("/items").status_code == 503
     assert client.get("/").status_code == 200
 

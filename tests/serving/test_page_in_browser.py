@@ -1,5 +1,6 @@
 """The web page of a booted Bento in a real browser: picks, uploads, ratings, keys alone."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from components.answers.log import AnswerLog
+from components.feedback.joining import match
+from components.feedback.log import FeedbackLog
+from components.keys import make_key
 from components.packaging.booting import boot
 from components.pictures import write_copies
 from tests.browser import (
@@ -41,8 +46,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def url(bento: Path, draw: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An endpoint that holds copies of ten of its eleven pictures."""
+def pictures(draw: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copies of ten of the eleven pictures."""
     import io
     from hashlib import sha256
 
@@ -52,7 +57,40 @@ def url(bento: Path, draw: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
         write_copies(
             pictures, sha256(content).hexdigest(), Image.open(io.BytesIO(content)).convert("RGB")
         )
-    with boot(bento, ready_seconds=180, settings={"BEHOLDER_PICTURES": str(pictures)}) as running:
+    return pictures
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture(scope="module")
+def url(bento: Path, pictures: Path, logs: Path) -> Iterator[str]:
+    """An endpoint that holds those pictures, and keeps feedback and answers."""
+    settings = {
+        "BEHOLDER_PICTURES": str(pictures),
+        "BEHOLDER_FEEDBACK_URL": f"sqlite:///{logs / 'feedback.db'}",
+        "BEHOLDER_ANSWERS_URL": f"sqlite:///{logs / 'answers.db'}",
+    }
+    with boot(bento, ready_seconds=180, settings=settings) as running:
+        yield running.url
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys") / "keys.json"
+
+
+@pytest.fixture(scope="module")
+def locked(bento: Path, pictures: Path, keys: Path) -> Iterator[str]:
+    """An endpoint that asks for keys and keeps no feedback."""
+    settings = {
+        "BEHOLDER_PICTURES": str(pictures),
+        "BEHOLDER_REQUIRE_KEYS": "true",
+        "BEHOLDER_KEYS_FILE": str(keys),
+    }
+    with boot(bento, ready_seconds=180, settings=settings) as running:
         yield running.url
 
 
@@ -70,8 +108,19 @@ def await_true(browser: Browser, script: str) -> None:
 
 
 def open_page(browser: Browser, url: str, *, width: int = 1280, scheme: str = "light") -> None:
+    """Open the page in what is as good as a new tab."""
+    browser.open(f"{url}/livez")
+    browser.run("sessionStorage.clear()")
     browser.open(url, width=width, scheme=scheme)
     await_true(browser, IS_SETTLED)
+
+
+def read(browser: Browser, element: str) -> str:
+    return str(browser.run(f"return document.getElementById('{element}').textContent"))
+
+
+def focused(browser: Browser) -> str:
+    return str(browser.run("return document.activeElement.id"))
 
 
 def check_quiet(browser: Browser, url: str) -> None:
@@ -208,3 +257,187 @@ def test_page_to_try_the_api_shows_every_route(browser: Browser, url: str):
     await_true(browser, "return document.body.textContent.includes('/predict_rating_by_image')")
     assert "/items/{item_id}/picture" in browser.run("return document.body.textContent")
     assert [one for one in browser.requests() if not one.startswith(url)] == []
+
+
+def give_name(browser: Browser, name: str) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.run("document.getElementById('name').focus()")
+    press(browser, name, Keys.ENTER)
+    await_true(browser, f"return !document.getElementById('known').hidden && {IS_SETTLED[7:]}")
+
+
+def test_rating_under_a_name_is_stored_with_its_answer_and_outlasts_the_page(
+    browser: Browser, url: str, logs: Path
+):
+    open_page(browser, url)
+    assert "stays in this tab" in read(browser, "where")
+    like(browser, "i1")
+    give_name(browser, "Ana <b>")
+    await_true(browser, "return document.querySelectorAll('#rated select').length === 1")
+    assert focused(browser) == "leave"
+    assert "stored on this server under the name “Ana <b>”" in read(browser, "where")
+    browser.run("document.querySelectorAll('#recommended-list .stars button')[1].click()")
+    await_true(browser, "return document.querySelectorAll('#rated select').length === 2")
+    await_true(browser, IS_SETTLED)
+    rated = browser.run("return document.querySelector('#rated li').dataset.item")
+    assert "not learnt yet: 2." in read(browser, "remembered")
+    shown = browser.run(READ_LIST)
+    assert not {"i1", rated} & set(shown)
+    check_quiet(browser, url)
+    browser.driver.refresh()
+    await_true(browser, IS_SETTLED)
+    assert browser.run(READ_LIST) == shown
+    assert read(browser, "user") == "Ana <b>"
+    assert "not learnt yet: 2." in read(browser, "remembered")
+    feedback = FeedbackLog(f"sqlite:///{logs / 'feedback.db'}")
+    assert {r.item_id: r.rating for r in feedback.recent_ratings("Ana <b>")} == {
+        "i1": 5.0,
+        rated: 2.0,
+    }
+    answers = AnswerLog(f"sqlite:///{logs / 'answers.db'}")
+    (told,) = [one for one in feedback.named() if one.user_id == "Ana <b>"]
+    deadline = time.monotonic() + 30
+    while not answers.find(told.request_id):  # written behind the answer
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    joined = match(told, answers.find(told.request_id))
+    assert (told.item_id, joined.path) == (rated, "history")
+    assert joined.predicted is not None
+    feedback.close()
+    answers.close()
+
+
+def test_stored_rating_is_changed_but_not_taken_back_and_a_name_can_be_left(
+    browser: Browser, url: str, logs: Path
+):
+    from selenium.webdriver.common.keys import Keys
+
+    open_page(browser, url)
+    give_name(browser, "bea")
+    like(browser, "i2")
+    await_true(browser, "return document.querySelectorAll('#rated select').length === 1")
+    like(browser, "i2")
+    assert browser.run("return document.activeElement.matches('[data-item=i2] select')")
+    assert "is stored" in read(browser, "live")
+    press(browser, Keys.END)
+    await_true(browser, "return document.querySelector('#rated select')?.value === '1'")
+    await_true(browser, IS_SETTLED)
+    await_true(browser, "return document.activeElement.matches('[data-item=i2] select')")
+    feedback = FeedbackLog(f"sqlite:///{logs / 'feedback.db'}")
+    assert [one.rating for one in feedback.recent_ratings("bea")] == [5.0, 1.0]
+    feedback.close()
+    browser.run("document.getElementById('leave').click()")
+    await_true(browser, IS_SETTLED)
+    assert focused(browser) == "name"
+    assert browser.run("return document.getElementById('rated').children.length") == 0
+    assert browser.run("return Object.keys(sessionStorage)") == []
+    check_quiet(browser, url)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_of_a_named_visitor_fits_and_is_readable(
+    browser: Browser, url: str, width: int, scheme: str
+):
+    open_page(browser, url, width=width, scheme=scheme)
+    like(browser, "i1")
+    give_name(browser, f"{'w' * 80}-{width}-{scheme}")
+    await_true(browser, "return document.querySelectorAll('#rated select').length === 1")
+    assert not is_wider_than_the_window(browser)
+    contrasts = browser.run(READ_CONTRASTS)
+    assert [(round(ratio, 2), text) for ratio, text in contrasts if ratio < 4.5] == []
+    heights = browser.run(
+        "return [...document.querySelectorAll('.taste :is(button, select, input:not(.hidden))')]"
+        ".filter((e) => e.checkVisibility()).map((e) => e.getBoundingClientRect().height)"
+    )
+    assert min(heights) >= 24
+
+
+def test_busy_server_is_said_and_asked_again_once(browser: Browser, url: str):
+    open_page(browser, url)
+    browser.run(
+        "const real = window.fetch; let left = 1; window.waits = new Set();"
+        "new MutationObserver(() => waits.add(document.getElementById('problem').textContent))"
+        ".observe(document.getElementById('problem'), { childList: true });"
+        "window.busy = (times) => { left = times; };"
+        "window.fetch = (address, options) => address === 'recommend' && left-- > 0"
+        ' ? Promise.resolve(new Response(\'{"error": "too many requests at once"}\','
+        " { status: 429, headers: { 'retry-after': '1' } })) : real(address, options)"
+    )
+    like(browser, "i1")
+    await_true(browser, f"{READ_LIST}.length > 0 && document.getElementById('problem').hidden")
+    assert browser.run("return [...waits]") == [
+        "too many requests at once. This page asks again by itself in 1 s."
+    ]
+    await_true(browser, "return !document.querySelector('#recommended-list [data-item=i1]')")
+    browser.run("busy(2); document.querySelector('#gallery [data-item=i2] .like').click()")
+    await_true(
+        browser,
+        "return document.getElementById('problem').textContent === 'too many requests at once'",
+    )
+    assert not browser.run("return document.getElementById('problem').hidden")
+
+
+def test_key_is_asked_for_once_kept_in_the_tab_and_sent_with_pictures(
+    browser: Browser, locked: str, keys: Path
+):
+    from selenium.webdriver.common.keys import Keys
+
+    token = make_key(keys, "page", ("recommend",), None)
+    browser.open(f"{locked}/livez")
+    browser.run("sessionStorage.clear()")
+    browser.open(locked)
+    is_open = "return document.getElementById('key-form').open"
+    await_true(browser, is_open)
+    assert focused(browser) == "key"
+    assert "beholder keys make" in read(browser, "key-why")
+    press(browser, "bhk_wrong", Keys.ENTER)
+    await_true(
+        browser, f"{is_open} && document.getElementById('key-why').textContent.includes('unk')"
+    )
+    press(browser, token, Keys.ENTER)
+    await_true(browser, IS_SETTLED)
+    like(browser, "i1")
+    browser.run("window.scrollTo(0, document.body.scrollHeight)")
+    loaded = (
+        "return [...document.querySelectorAll('#gallery img')].every((i) => i.naturalWidth > 0)"
+    )
+    await_true(browser, loaded)
+    sources = browser.run("return [...document.querySelectorAll('.frame img')].map((i) => i.src)")
+    assert {source.split(":")[0] for source in sources} == {"blob"}
+    assert browser.run("return [Object.keys(sessionStorage), localStorage.length]") == [
+        ["beholder-key"],
+        0,
+    ]
+    assert browser.run("return window.violations") == []
+    asked = [one for one in browser.requests() if not one.startswith("blob:")]
+    assert [one for one in asked if token in one] == []
+    browser.driver.refresh()
+    await_true(browser, IS_SETTLED)
+    assert not browser.run(is_open)
+
+
+def test_key_without_the_scope_is_said_and_the_list_goes_on(
+    browser: Browser, locked: str, keys: Path
+):
+    from selenium.webdriver.common.keys import Keys
+
+    token = make_key(keys, "lists", ("recommend",), None)
+    browser.open(f"{locked}/livez")
+    browser.run(f"sessionStorage.clear(); sessionStorage.setItem('beholder-key', '{token}')")
+    browser.open(locked, width=390)
+    await_true(browser, IS_SETTLED)
+    like(browser, "i1")
+    browser.run("document.getElementById('name').focus()")
+    press(browser, "cy", Keys.ENTER)
+    await_true(browser, "return document.getElementById('key-form').open")
+    assert "has no scope 'feedback'" in read(browser, "key-why")
+    assert not is_wider_than_the_window(browser)
+    press(browser, Keys.ESCAPE)
+    await_true(browser, "return !document.getElementById('problem').hidden")
+    assert "has no scope 'feedback'" in read(browser, "problem")
+    await_true(browser, IS_SETTLED)
+    assert "i1" not in browser.run(READ_LIST)
+    # Not stored, so it can be taken back.
+    assert browser.run("return document.querySelectorAll('#rated button').length") == 1
