@@ -2,8 +2,8 @@
 
     python benchmarks/serving.py SERVED [--items 100000] [--rounds 3] [--seconds 8]
 
-SERVED is the served bundle of a workspace, `models/served`; it is grown to that many items by
-copies of its own. Each server has one worker and one thread; the load comes from a process of its
+SERVED is the served bundle of a workspace, `models/served`; it is grown to that many items, mixed
+of its own. Each server has one worker and one thread; the load comes from a process of its
 own. In every round every server is started anew and asked in turn, so that what slows the machine
 down slows all of them. Ends by itself.
 
@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import socket
 import statistics
 import subprocess
@@ -105,14 +106,28 @@ def serve(name: str, bento: Path, folder: Path) -> Iterator[str]:
     log = folder / "server.log"
     with log.open("wb") as stream:
         server = subprocess.Popen(
-            command, stdout=stream, stderr=stream, env={**os.environ, **settings}
+            command,
+            stdout=stream,
+            stderr=stream,
+            env={**os.environ, **settings},
+            start_new_session=True,
         )
         try:
             await_ready(f"http://127.0.0.1:{port}", server, log)
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
-            server.wait(30)
+            try:
+                server.wait(30)
+            finally:  # some leave workers behind
+                end_group(server.pid)
+
+
+def end_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
 
 
 def await_ready(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:

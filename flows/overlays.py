@@ -46,6 +46,8 @@ def find_overlay_of(
     workspace: Workspace, bento: Path, *, keep: bool = False
 ) -> tuple[Path, str] | None:
     """Do what `find_overlay` does for a Bento; None too for one that is older than overlays."""
+    if find_snapshot(workspace) is None:
+        return None
     if not (bento / _OPENS_OVERLAYS).is_file():
         log.warning("catalogue not taken up, the release is older than refreshing bento=%s", bento)
         return None

@@ -254,7 +254,7 @@ def _similar_items(release: Release, ranked: Iterable[Ranked]) -> list[SimilarIt
 
 def facts(release: Release, item_id: str) -> dict[str, str]:
     """Return an item as the catalogue describes it."""
-    index = int(release.predictor.bundle.catalogue.find([item_id])[0])
+    index = release.predictor.bundle.catalogue.place(item_id)
     return {
         "item_id": item_id,
         "title": release.titles[index],

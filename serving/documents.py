@@ -1,7 +1,7 @@
 """The OpenAPI document of the endpoint, from the schemas."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,37 @@ from serving.schemas import MAX_ID, Problem
 
 _REF = "#/components/schemas/{model}"
 _PICTURES = (MEDIA_TYPE, "image/svg+xml")
+_BUSY = "429"
 _PROBLEMS = {
     "400": "The body is not understood.",
+    "401": "A key is needed here, or this one is unknown.",
+    "403": "The key opens other addresses.",
     "404": "Something that the request names is not there.",
+    "408": "The body did not come in time.",
     "409": "Something is stored already under the same id, with other content.",
     "413": "The body is too large.",
     "415": "The body is of another type than asked for.",
     "422": "A field is missing, unknown, or not within its bounds.",
+    _BUSY: "All are busy, or the key has asked too often; ask again after the seconds told.",
     "500": "The server failed.",
-    "503": "The server is not ready, or has too much to do.",
+    "503": "The server is not ready, or cannot store anything now.",
+    "504": "The answer took too long.",
+}
+_OF_EVERY_ANSWER = {
+    "X-Request-Id": "The request's id: the caller's own, where fit, or one of ours.",
+}
+_OF_AN_ANSWER = {
+    **_OF_EVERY_ANSWER,
+    "X-Model-Version": "Version of the model that answered.",
+    "X-Lineage-Id": "Names the data, code and parameters that it was learnt from.",
+}
+_OF_A_PROBE = ("401", "403", "429", "500", "503")
+_OF_A_REFUSAL = {"Retry-After": "Seconds to wait."}
+# Where others reach the endpoint, one of them is needed.
+_SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"key": []}]
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 
 
@@ -59,7 +81,8 @@ def write_document(
         "info": {"title": title, "version": version, "description": description},
         "servers": [{"url": "."}],
         "paths": {operation.path: _path(operation) for operation in operations} | _probes(),
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": definitions["$defs"], "securitySchemes": _SCHEMES},
+        "security": _SECURITY,
     }
 
 
@@ -68,8 +91,8 @@ def _path(operation: Operation) -> dict[str, Any]:
         "operationId": operation.name,
         "summary": operation.summary,
         "responses": {
-            "200": _answer(operation.answer),
-            **{status: _response(text, Problem, JSON) for status, text in _PROBLEMS.items()},
+            "200": _answer(operation.answer) | {"headers": _headers(_OF_AN_ANSWER)},
+            **{status: _refusal(status, text) for status, text in _PROBLEMS.items()},
         },
     }
     if parameters := _parameters(operation):
@@ -107,6 +130,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _probes() -> dict[str, Any]:
+    yes = {"text/plain": {"schema": {"type": "string"}}}
     texts = {
         "/livez": "Whether the process is alive.",
         "/healthz": "The same, by its older name.",
@@ -118,10 +142,25 @@ def _probes() -> dict[str, Any]:
             "get": {
                 "operationId": path.strip("/"),
                 "summary": text,
-                "responses": {"200": {"description": "Yes."}, "503": {"description": "No."}},
+                "responses": {
+                    "200": {"description": "Yes.", "content": yes},
+                    **{status: _refusal(status, _PROBLEMS[status]) for status in _OF_A_PROBE},
+                },
             }
         }
         for path, text in texts.items()
+    }
+
+
+def _refusal(status: str, text: str) -> dict[str, Any]:
+    told = _OF_EVERY_ANSWER | _OF_A_REFUSAL if status == _BUSY else _OF_EVERY_ANSWER
+    return _response(text, Problem, JSON) | {"headers": _headers(told)}
+
+
+def _headers(texts: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name: {"description": text, "required": True, "schema": {"type": "string"}}
+        for name, text in texts.items()
     }
 
 

@@ -11,11 +11,13 @@ from starlette.types import ASGIApp
 from components.keys import KeyRing
 from components.settings import load_settings
 from serving.allowance import Allowance
+from serving.beside import Beside
 from serving.documents import Operation, write_document
 from serving.door import Door
 from serving.fastpath import FastPath
 from serving.guard import Guard
 from serving.inputs import FORM, JSON, FormInput
+from serving.listener import listen_within_bounds
 from serving.metrics import open_meter
 from serving.reception import Reception
 from serving.schemas import (
@@ -27,6 +29,7 @@ from serving.schemas import (
     ModelAnswer,
     PictureRequest,
 )
+from serving.scopes import ROUTES
 from serving.turns import Turns
 
 T = TypeVar("T")
@@ -71,13 +74,16 @@ class Endpoint(Service[T]):
     From outside in: reception (id, counts, refusal when all are busy), guard (keys), door (bounds
     of what comes in, one form of errors), turns (order among those that are answered), fast path.
 
-    What the inner class names as `quick()` is answered before BentoML's layers; `lines()` are where
-    requests wait.
+    What the inner class names as `quick()` is answered before BentoML's layers; addresses in no
+    table are answered by its `pages()`, and `lines()` are where requests wait.
     """
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application that a worker runs."""
-        app = FastPath(super().to_asgi(is_main=is_main), self.inner.quick())
+        listen_within_bounds()
+        # A name that ends in /* is none of a request.
+        app: ASGIApp = Beside(super().to_asgi(is_main=is_main), ROUTES, self.inner.pages())
+        app = FastPath(app, self.inner.quick())
         settings = load_settings()
         folder = settings.endpoint_folder
         lines = self.inner.lines()

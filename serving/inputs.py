@@ -15,12 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from serving.refusal import Refusal
-from serving.schemas import MAX_PICTURES
+from serving.schemas import MAX_LIST, MAX_PICTURES
+from serving.wording import describe
 
 JSON = "application/json"
 FORM = "multipart/form-data"
 
-_MAX_FIELDS = 256
+# Room for the longest list, a part for each element, and what else a form has.
+_MAX_FIELDS = MAX_LIST + 16
 # One more than any form takes, so that the schema says how many are too many.
 _MAX_FILES = MAX_PICTURES + 1
 _MAX_SHOWN = 300
@@ -160,13 +162,11 @@ def _is_list(model: type[BaseModel], name: str) -> bool:
 
 
 def _refuse(error: ValidationError) -> Refusal:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    first = problems[0]
-    place = ".".join(str(part) for part in first["loc"])[:80]
-    sentence = f"{place}: {first['msg']}" if place else first["msg"]
+    problems = error.errors(include_url=False)
+    sentence = describe(problems[0])
     if len(problems) > 1:
         sentence += f" (and {len(problems) - 1} more)"
-    malformed = first["type"] == "json_invalid"
+    malformed = problems[0]["type"] == "json_invalid"
     status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
     return Refusal(status, sentence[:_MAX_SHOWN])
 

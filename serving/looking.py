@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from PIL import Image
-
+    from components.features.preprocessing import Pixels
     from components.models.catalogue import Floats
     from serving.release import Release
 
@@ -27,7 +26,7 @@ _LARGEST_CPU, _LARGEST_GPU = 4, 32
 @dataclass(frozen=True)
 class _Wish:
     release: "Release"
-    image: "Image.Image"
+    pixels: "Pixels"
     answer: "asyncio.Future[Floats]"
 
 
@@ -46,11 +45,11 @@ class Looking:
     async def embed(self, release: "Release", contents: Sequence[bytes]) -> "Floats":
         """Return the embeddings (B, E) of uploads; raise ImageError naming what is none."""
         loop = asyncio.get_running_loop()
-        images = [
-            await loop.run_in_executor(self._decoding, release.decode, content)
-            for content in contents
+        # What waits is as small as the encoder takes it: of large pictures only one is in memory.
+        seen = [
+            await loop.run_in_executor(self._decoding, release.see, content) for content in contents
         ]
-        answers = [self._wish(release, image, loop) for image in images]
+        answers = [self._wish(release, pixels, loop) for pixels in seen]
         return np.stack(await asyncio.gather(*answers))
 
     def close(self) -> None:
@@ -59,11 +58,11 @@ class Looking:
         self._encoding.shutdown(cancel_futures=True)
 
     def _wish(
-        self, release: "Release", image: "Image.Image", loop: asyncio.AbstractEventLoop
+        self, release: "Release", pixels: "Pixels", loop: asyncio.AbstractEventLoop
     ) -> "asyncio.Future[Floats]":
         answer: asyncio.Future[Floats] = loop.create_future()
         with self._lock:
-            self._wishes.append(_Wish(release, image, answer))
+            self._wishes.append(_Wish(release, pixels, answer))
             if self._is_busy:
                 return answer
             self._is_busy = True
@@ -74,7 +73,8 @@ class Looking:
         while batch := self._take():
             self._count(len(batch))
             try:
-                embeddings = batch[0].release.encoder.encode([wish.image for wish in batch])
+                pixels_BSS3 = np.stack([wish.pixels for wish in batch])
+                embeddings = batch[0].release.encoder.encode_pixels(pixels_BSS3)
             except BaseException as error:
                 loop.call_soon_threadsafe(_fail, batch, error)
             else:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from components.features.encoders import Encoder
+    from components.features.preprocessing import Pixels
 
 # More would cost seconds to decode; what a camera makes is below.
 MAX_MEGAPIXELS = 25.0
@@ -74,6 +75,10 @@ class Release:
     def decode(self, content: bytes) -> "Image.Image":
         """Return an uploaded picture, upright RGB; raise ImageError if it is none."""
         return decode_image(content, max_megapixels=MAX_MEGAPIXELS)
+
+    def see(self, content: bytes) -> "Pixels":
+        """Return an uploaded picture as the encoder takes it; raise ImageError if it is none."""
+        return self.encoder.preprocessing.prepare(self.decode(content))
 
     def embed(self, content: bytes) -> Floats:
         """Return the embedding (E,) of an uploaded picture; raise ImageError if it is none."""

@@ -217,7 +217,7 @@ class FeedbackEvent(Request):
     @model_validator(mode="after")
     def _check_value(self) -> "FeedbackEvent":
         if (self.value is not None) != (self.kind == "rating"):
-            needs = "needs" if self.kind == "rating" else "has no"
+            needs = "needs a" if self.kind == "rating" else "has no"
             raise ValueError(f"a {self.kind} {needs} value")
         return self
 
@@ -533,4 +533,4 @@ class ModelAnswer(Answer):
 class Problem(Answer):
     """Why a request was not answered."""
 
-    error: str = Field(examples=["k: Input should be less than or equal to 1000"])
+    error: str = Field(examples=["k: 5000000 is more than 1000"])

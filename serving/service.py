@@ -5,13 +5,15 @@ pandas or torch is imported by the worker, as it starts.
 """
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bentoml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from components.settings import load_settings
 from serving import gallery
@@ -53,8 +55,15 @@ async def show_model(request: Request) -> Response:
     return Response(desk().describe().model_dump_json(), media_type=JSON)
 
 
+# What the page at /api is made of; BentoML brings it along.
+_API_PARTS = Path(bentoml.__file__).parent / "_internal/server/static_content"
+
 pages = Starlette(
-    routes=[Route("/model", show_model), *gallery.routes],
+    routes=[
+        Route("/model", show_model),
+        *gallery.routes,
+        Mount("/static_content", StaticFiles(directory=_API_PARTS)),
+    ],
     exception_handlers={Refusal: gallery.answer_refusal},
 )
 
@@ -98,11 +107,14 @@ class Beholder:
         return {
             "/recommend": Quick(RecommendRequest, lambda body: desk().recommend(body)),
             "/similar": Quick(SimilarRequest, lambda body: desk().similar(body)),
-            "/predict_rating": Quick(
-                PredictRequest, lambda request: desk().predict_rating(request)
-            ),
+            "/predict_rating": Quick(PredictRequest, lambda body: desk().predict_rating(body)),
             "/feedback": Quick(FeedbackRequest, lambda body: desk().take_feedback(body)),
         }
+
+    @staticmethod
+    def pages() -> Starlette:
+        """Return what answers the addresses that are none of BentoML's."""
+        return pages
 
     @staticmethod
     def lines() -> dict[str, Line]:

@@ -1,4 +1,4 @@
-"""A Bento with as many items as wanted: copies of a real one's, each a little different.
+"""A Bento with as many items as wanted, mixed of those of a real one.
 
     python benchmarks/endpoint/grow.py SERVED FOLDER --items 100000
 
@@ -7,8 +7,8 @@ writes FOLDER/bento, and FOLDER/bodies.jsonl with requests for lists, one a line
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -27,8 +27,8 @@ LINEAGE = {"version": "1", "lineage_id": "benchmark", "data_version": "benchmark
 REQUESTS = 2000
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
-# How far a copy lies from what it was copied from, in standard deviations of each column.
-_SPREAD = 0.1
+# How many learnt items an item is mixed of.
+_MIXED = 3
 
 
 def main() -> None:
@@ -62,18 +62,22 @@ def make_requests(bundle: Bundle, rng: np.random.Generator) -> Iterator[dict[str
 def grow(served: Path, target: Path, items: int, seed: int = 0) -> None:
     """Write a sealed bundle with `items` items, learnt users and golden questions of `served`."""
     bundle = load_bundle(served)
-    rng = np.random.default_rng(seed)
-    count = len(bundle.catalogue)
-    source_I = np.arange(items) % count
+    mix = Mix.draw(len(bundle.catalogue), items, np.random.default_rng(seed))
+    source_I = mix.sources_IM[:, 0]
     frame = bundle.catalogue.items.iloc[source_I].reset_index(drop=True)
-    copies = pd.Series(np.arange(items) // count).astype(str)
-    frame["item_id"] = frame["item_id"].where(copies == "0", frame["item_id"] + "~" + copies)
-    embeddings_IE = _vary(bundle.catalogue.embeddings_IE, source_I, count, rng)
+    number = pd.Series(np.arange(items)).astype(str)
+    is_own = np.arange(items) < len(bundle.catalogue)
+    frame["item_id"] = frame["item_id"].where(is_own, frame["item_id"] + "~" + number)
     has_image_I = bundle.catalogue.has_image_I[source_I]
+    # Behind a rectifier nothing is below zero.
+    embeddings_IE = np.maximum(mix.apply(bundle.catalogue.embeddings_IE), 0)
     embeddings_IE[~has_image_I] = 0
     grown = replace(
         bundle,
-        weights=_grow_weights(bundle.weights, source_I, count, rng),
+        weights={
+            name: mix.apply(tensor) if _is_by_item(name, tensor, mix) else tensor
+            for name, tensor in bundle.weights.items()
+        },
         catalogue=Catalogue(frame, embeddings_IE, has_image_I),
     )
     target.mkdir(parents=True)
@@ -83,24 +87,39 @@ def grow(served: Path, target: Path, items: int, seed: int = 0) -> None:
     seal_bundle(target)
 
 
-def _grow_weights(
-    weights: Mapping[str, np.ndarray], source_I: np.ndarray, count: int, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    return {
-        name: _vary(tensor, source_I, count, rng)
-        if name.startswith("item") and tensor.shape[:1] == (count,)
-        else tensor
-        for name, tensor in weights.items()
-    }
+@dataclass(frozen=True)
+class Mix:
+    """Which items an item is made of, and with what weights: the first `own` are themselves.
+
+    Weights have squares that sum to 1, around the mean: so items spread as those that were learnt,
+    and none is nearly another.
+    """
+
+    own: int
+    sources_IM: np.ndarray
+    weights_IM: np.ndarray
+
+    @classmethod
+    def draw(cls, own: int, items: int, rng: np.random.Generator) -> "Mix":
+        sources_IM = rng.integers(own, size=(items, _MIXED))
+        weights_IM = rng.standard_normal((items, _MIXED), np.float32)
+        weights_IM /= np.linalg.norm(weights_IM, axis=1, keepdims=True)
+        sources_IM[:own, 0] = np.arange(own)
+        weights_IM[:own] = [1.0] + [0.0] * (_MIXED - 1)
+        return cls(own, sources_IM, weights_IM)
+
+    def apply(self, rows: np.ndarray) -> np.ndarray:
+        mean = rows.mean(axis=0)
+        centred = rows - mean
+        mixed = np.zeros((len(self.sources_IM), *rows.shape[1:]), np.float32) + mean
+        for source_I, weight_I in zip(self.sources_IM.T, self.weights_IM.T, strict=True):
+            mixed += centred[source_I] * weight_I.reshape(-1, *[1] * (rows.ndim - 1))
+        mixed[: self.own] = rows
+        return mixed
 
 
-def _vary(
-    rows: np.ndarray, source_I: np.ndarray, count: int, rng: np.random.Generator
-) -> np.ndarray:
-    copies = rows[source_I]
-    noise = rng.standard_normal((len(copies) - count, *rows.shape[1:]), dtype=np.float32)
-    copies[count:] += noise * (_SPREAD * rows.std(axis=0))
-    return copies
+def _is_by_item(name: str, tensor: np.ndarray, mix: Mix) -> bool:
+    return name.startswith("item") and tensor.shape[:1] == (mix.own,)
 
 
 def _ask_anew(bundle: Bundle, golden: Path, target: Path) -> None:

@@ -12,6 +12,9 @@ from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
 
+# A line of pixels, resized until its shorter side is wide enough, would take all memory.
+_LONGEST = 200
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -34,8 +37,17 @@ class Preprocessing:
         if self.fit == "stretch":
             return np.asarray(image.resize((self.side, self.side), filter_))
         shorter = min(image.size)
+        if max(image.size) > _LONGEST * shorter:
+            image = _cut_ends(image, _LONGEST * shorter)
         # Truncated as torchvision truncates, so that its weights see what they were trained on.
         width, height = (int(self.resize_side * length / shorter) for length in image.size)
         left, top = round((width - self.side) / 2), round((height - self.side) / 2)
         scaled = image.resize((width, height), filter_)
         return np.asarray(scaled.crop((left, top, left + self.side, top + self.side)))
+
+
+def _cut_ends(image: Image.Image, length: int) -> Image.Image:
+    """Return the middle of an image, no longer than that either way."""
+    left, top = (max(0, (side - length) // 2) for side in image.size)
+    width, height = (min(side, length) for side in image.size)
+    return image.crop((left, top, left + width, top + height))

@@ -42,6 +42,10 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self._ids)
 
+    def place(self, item_id: str) -> int:
+        """Return the dense index of an id, UNKNOWN where there is none."""
+        return self._index.get(item_id, UNKNOWN)
+
     def find(self, item_ids: Sequence[str]) -> Ints:
         """Return the dense index of each id, UNKNOWN where there is none."""
         return np.array([self._index.get(item, UNKNOWN) for item in item_ids], dtype=np.int64)

@@ -59,11 +59,11 @@ class Predictor:
         self._reader = self._model
         self._items = self._model.known_items()
         self._learnt = len(self._items)
-        if overlay is not None:
-            if len(overlay.appended):
-                self._reader = widen(bundle, overlay)
-            bundle = replace(bundle, catalogue=overlay.extend(bundle.catalogue))
+        if overlay is not None and len(overlay.appended):
+            self._reader = widen(bundle, overlay)
             self._items = self._items.join(self._model.fold_items(overlay.embeddings_AE))
+        if overlay is not None:
+            bundle = replace(bundle, catalogue=overlay.extend(bundle.catalogue))
         self.bundle = bundle
         self.withdrawn = find_withdrawn(bundle.catalogue, overlay)
         self._open_I = np.ones(len(bundle.catalogue), np.bool_)

@@ -85,7 +85,8 @@ class Feedback:
         if timestamp is not None:
             event["timestamp"] = timestamp
         if about is not None:
-            event |= {"request_id": about.request_id, **about.model.model_dump()}
+            origin = {"version": about.model.version, "lineage_id": about.model.lineage_id}
+            event |= {"request_id": about.request_id, **origin}
         return self._send([event])
 
     def _send(self, events: list[dict[str, Any]]) -> Acknowledged:

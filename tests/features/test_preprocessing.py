@@ -4,6 +4,7 @@ from PIL import Image
 from torchvision.models import ResNet18_Weights
 
 from components.features.efficientnet_lite import PREPROCESSING
+from components.features.preprocessing import Preprocessing
 from components.features.torchvision_models import read_preprocessing
 
 
@@ -31,3 +32,16 @@ def test_crop_equals_the_transforms_of_torchvisions_weights() -> None:
 
 def test_crop_of_a_square_smaller_than_the_crop_is_filled() -> None:
     assert read_preprocessing("resnet18").prepare(Image.new("RGB", (3, 9))).shape == (224, 224, 3)
+
+
+def test_line_of_pixels_is_cut_before_it_is_enlarged() -> None:
+    preprocessing = Preprocessing("crop", 224, 256, "bilinear", (0.5,) * 3, (0.5,) * 3)
+    for size in ((20_000_000, 1), (1, 20_000_000)):
+        assert preprocessing.prepare(Image.new("RGB", size, "red")).shape == (224, 224, 3)
+
+
+def test_cutting_the_ends_off_leaves_the_middle_as_it_was() -> None:
+    preprocessing = Preprocessing("crop", 8, 8, "bilinear", (0.5,) * 3, (0.5,) * 3)
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 3208, 3), np.uint8)
+    middle = pixels[:, 1600:1608]
+    np.testing.assert_array_equal(preprocessing.prepare(Image.fromarray(pixels)), middle)

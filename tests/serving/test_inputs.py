@@ -46,7 +46,7 @@ def test_json_body_becomes_the_request(content_type: str | None):
         (b"\xff\xfe", HTTPStatus.BAD_REQUEST, "Invalid JSON"),
         (b"[" * 10_000, HTTPStatus.BAD_REQUEST, "recursion limit"),
         (b"[]", HTTPStatus.UNPROCESSABLE_ENTITY, "object"),
-        (b'{"k": 0}', HTTPStatus.UNPROCESSABLE_ENTITY, "k: Input should be greater"),
+        (b'{"k": 0}', HTTPStatus.UNPROCESSABLE_ENTITY, "k: 0 is less than 1"),
         (b'{"k": 0, "x": 1}', HTTPStatus.UNPROCESSABLE_ENTITY, "(and 1 more)"),
     ],
 )
@@ -111,11 +111,11 @@ def test_text_where_the_picture_belongs_is_refused_and_never_fetched():
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [
-        ({"files": {"picture": b"?"}}, "image: Field required"),
+        ({"files": {"picture": b"?"}}, "image: missing"),
         ({"files": {"image": b"?", "user_id": b"u1"}}, "user_id: a file, where text belongs"),
         ({"files": {"image": b"?"}, "data": {"k": ["1", "2"]}}, "k: sent more than once"),
-        ({"files": {"image": b"?"}, "data": {"k": "x"}}, "k: Input should be a valid integer"),
-        ({"files": {"image": b"?"}, "data": {"nonsense": "1"}}, "nonsense: Extra inputs"),
+        ({"files": {"image": b"?"}, "data": {"k": "x"}}, "k: not a whole number"),
+        ({"files": {"image": b"?"}, "data": {"nonsense": "1"}}, "nonsense: there is no such field"),
     ],
 )
 def test_wrong_form_is_refused_in_a_sentence(parts: dict[str, Any], sentence: str):

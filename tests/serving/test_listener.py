@@ -1,0 +1,124 @@
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from serving.listener import Listener
+
+HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Short(Listener):
+    head_bytes = 300_000
+    head_seconds = 0.3
+
+
+@pytest.fixture(scope="module")
+def connect() -> Iterator[Callable[[], socket.socket]]:
+    started = threading.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            started.set()
+
+    config = uvicorn.Config(
+        echo, http=Short, lifespan="off", log_config=None, timeout_keep_alive=30
+    )
+    server = Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [place]})
+        thread.start()
+        assert started.wait(30)
+        yield lambda: socket.create_connection(place.getsockname(), timeout=30)
+        server.should_exit = True
+        thread.join()
+
+
+def read(line: socket.socket, end: bytes = b"") -> bytes:
+    """Return what comes until the connection closes, or until these bytes."""
+    heard = b""
+    while not (end and heard.endswith(end)):
+        try:
+            chunk = line.recv(1 << 16)
+        except ConnectionResetError:
+            break
+        if not chunk:
+            break
+        heard += chunk
+    return heard
+
+
+def error_of(told: bytes) -> str:
+    head, _, body = told.partition(b"\r\n\r\n")
+    assert b"content-type: application/json" in head
+    return str(json.loads(body)["error"])
+
+
+def test_head_that_is_never_whole_is_given_up_with_a_word(connect: Any):
+    with connect() as line:
+        line.sendall(HEAD)
+        told = read(line)
+    assert told.startswith(b"HTTP/1.1 408")
+    assert "not whole after 0.3 seconds" in error_of(told)
+
+
+def test_caller_who_never_says_a_word_is_hung_up_on(connect: Any):
+    with connect() as line:
+        assert read(line) == b""
+
+
+def test_head_that_grows_without_end_is_cut_off(connect: Any):
+    with connect() as line:
+        try:
+            line.sendall(HEAD + b"x: " + b"y" * 2_000_000)
+        except ConnectionError:
+            return
+        told = read(line)
+    assert told.startswith(b"HTTP/1.1 431") or told == b""
+
+
+def test_what_is_no_http_gets_an_error_of_our_form(connect: Any):
+    with connect() as line:
+        line.sendall(b"\x16\x03\x01\x00")
+        told = read(line)
+    assert told.startswith(b"HTTP/1.1 400")
+    assert error_of(told) == "this is no HTTP/1.1 request"
+
+
+def test_body_may_be_slower_and_larger_than_a_head(connect: Any):
+    body = b"z" * 1_000_000
+    with connect() as line:
+        line.sendall(HEAD + b"content-length: 1000000\r\n\r\n" + body[:5])
+        line.settimeout(0.6)  # twice as long as a head may take
+        with pytest.raises(TimeoutError):
+            line.recv(1)
+        line.settimeout(30)
+        line.sendall(body[5:])
+        assert read(line, body).endswith(b"\r\n\r\n" + body)
+
+
+def test_connection_that_is_kept_is_bounded_anew_for_each_request(connect: Any):
+    request = HEAD + b"x: " + b"y" * 100_000 + b"\r\ncontent-length: 2\r\n\r\n{}"
+    with connect() as line:
+        for _ in range(5):
+            line.sendall(request)
+            assert read(line, b"{}").startswith(b"HTTP/1.1 200")
+        line.sendall(HEAD)
+        assert read(line).startswith(b"HTTP/1.1 408")
