@@ -11,6 +11,7 @@ import httpx
 import typer
 
 from components.errors import ConflictError
+from components.hosts import find_url
 from components.locking import hold_lock
 from components.packaging.pointer import Place
 from components.packaging.release import read_release
@@ -67,9 +68,10 @@ def serve_champion(
     place = find_place(workspace, bento)
     begin(folder, place, settings.endpoint_workers)
     make_pictures(workspace, place)
-    _record(workspace, champion, place, f"http://{host}:{port}")
+    url = find_url(host, port)
+    _record(workspace, champion, place, url)
     typer.echo(
-        f"version {champion.number} at http://{host}:{port}, a page to try it at /, its API at "
+        f"version {champion.number} at {url}, a page to try it at /, its API at "
         "/api; Ctrl-C ends it"
     )
     command = serve_command(bento, host=host, port=port, workers=settings.endpoint_workers)

@@ -19,6 +19,7 @@ import psutil
 from components.child import supervised
 from components.errors import ServiceError
 from components.files import read_json, write_json
+from components.hosts import find_url
 from components.locking import hold_lock
 from components.paths import Workspace
 from flows.arbiter import Arbiter
@@ -88,7 +89,7 @@ class Services:
     def runs(self, service: Service, *, port: int | None = None) -> bool:
         """Whether a service is kept alive and answers, at the port that is asked for if one is."""
         url = self.url(service)
-        is_there = port is None or url == _address(self.host, port)
+        is_there = port is None or url == find_url(self.host, port)
         is_managed = service.name in self._arbiter.watchers()
         return is_there and is_managed and _answers(url + service.health)
 
@@ -108,9 +109,9 @@ class Services:
         return [
             ServiceState(
                 name,
-                _address(self.host, entry["port"]),
+                find_url(self.host, entry["port"]),
                 name in watchers,
-                _answers(_address(self.host, entry["port"]) + entry["health"]),
+                _answers(find_url(self.host, entry["port"]) + entry["health"]),
             )
             for name, entry in sorted(self._read_ports().items())
         ]
@@ -118,7 +119,7 @@ class Services:
     def url(self, service: Service) -> str:
         """Return the service's address, as it was or as it would be preferred."""
         entry = self._read_ports().get(service.name)
-        return _address(self.host, entry["port"] if entry else service.preferred_port)
+        return find_url(self.host, entry["port"] if entry else service.preferred_port)
 
     def log_file(self, name: str) -> Path:
         """Return where a service's output goes."""
@@ -202,7 +203,7 @@ class Services:
         port = choose_port(self.host, wanted, preferred)
         ports[service.name] = {"port": port, "health": service.health}
         write_json(self._ports_file, ports)
-        return _address(self.host, port)
+        return find_url(self.host, port)
 
 
 def choose_port(host: str, wanted: int | None, preferred: int) -> int:
@@ -216,10 +217,6 @@ def choose_port(host: str, wanted: int | None, preferred: int) -> int:
             "none of this machine; name another"
         )
     return wanted or (preferred if _is_free(host, preferred) else _free_port(host))
-
-
-def _address(host: str, port: int) -> str:
-    return f"http://{host}:{port}"
 
 
 def _answers(url: str) -> bool:

@@ -98,8 +98,7 @@ class Guard:
         if wait > 0:
             return Denial(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"the key {key.name!r} may ask {key.rate} only; try again in "
-                f"{math.ceil(wait)} seconds",
+                f"the key {key.name!r} may ask {key.rate} only; try again in {math.ceil(wait)} s",
                 wait,
             )
         return key.name

@@ -82,8 +82,11 @@ def generated(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_client_made_from_the_document_makes_every_call(generated: ModuleType, url: str, draw: Any):
     models, types = (importlib.import_module(f"made_client.{name}") for name in ("models", "types"))
-    session = generated.Client(base_url=url, timeout=60)
+    with generated.Client(base_url=url, timeout=60) as session:
+        make_every_call(session, models, types, draw)
 
+
+def make_every_call(session: Any, models: Any, types: Any, draw: Any) -> None:
     def call(name: str, *arguments: Any, **named: Any) -> Any:
         module = importlib.import_module(f"made_client.api.default.{name}")
         answer = module.sync_detailed(*arguments, client=session, **named)

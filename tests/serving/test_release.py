@@ -1,9 +1,12 @@
+import io
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from components.errors import BeholderError, CorruptFileError
 from components.models.bundle import read_digest
@@ -30,6 +33,16 @@ def test_release_opens_with_its_version_lineage_and_encoder(bento: Path, lineage
     assert release.lineage == lineage
     assert release.encoder_name == "efficientnet_lite0"
     assert release.manifest.digest == read_digest(bento / BUNDLE)
+
+
+def test_upload_waits_as_small_as_the_encoder_takes_it(bento: Path):
+    release = open_release(bento, "cpu")
+    buffer = io.BytesIO()
+    Image.effect_mandelbrot((3000, 2000), (-2, -1, 1, 1), 50).save(buffer, "PNG")
+    seen = release.see(buffer.getvalue())
+    assert seen.shape == (224, 224, 3)
+    embedding_E = release.encoder.encode_pixels(seen[None].copy())[0]
+    np.testing.assert_array_equal(embedding_E, release.embed(buffer.getvalue()))
 
 
 @pytest.mark.parametrize(

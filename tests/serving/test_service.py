@@ -20,6 +20,7 @@ from components.feedback.log import FeedbackLog
 from components.keys import make_key
 from components.packaging.booting import boot
 from components.packaging.release import BUNDLE
+from serving.client import Beholder, EndpointError
 from tests.serving.asking import error_of
 
 pytestmark = pytest.mark.integration
@@ -279,6 +280,10 @@ def test_keys_are_asked_for_over_http_and_event_ids_are_a_keys_own(bento: Path, 
             headers = {"authorization": f"Bearer {shop}"}
             refused = client.post("/recommend", json={}, headers=headers)
             assert "no scope 'recommend'" in error_of(refused, 403)
+        with Beholder(running.url, api_key=f"{app}\n", timeout=30) as ours:
+            assert ours.feedback.view("u1", "i8", event_id="e2").stored == 1
+            with pytest.raises(EndpointError, match="no scope 'recommend'"):
+                ours.recommend()
 
 
 def test_without_a_log_feedback_is_refused_with_the_setting(bento: Path, tmp_path: Path):
