@@ -73,7 +73,13 @@ def unpack(row: RowMapping) -> Answered:
 
 
 def _pack_texts(texts: Sequence[str] | None) -> str | None:
-    return None if texts is None else _encode(texts)
+    if not texts:
+        return None if texts is None else "[]"
+    whole = "".join(texts)
+    # What needs no escaping, as ids seldom do, needs no encoder, which takes six times as long.
+    if whole.isprintable() and '"' not in whole and "\\" not in whole:
+        return '["' + '","'.join(texts) + '"]'
+    return _encode(texts)
 
 
 def _pack_numbers(numbers: tuple[float | None, ...]) -> str:

@@ -39,7 +39,7 @@ def test_bento_passes_its_trial_where_only_its_requirements_are(
         requests=10,
         max_start_seconds=300,
     )
-    before = _servers()
+    before = set(psutil.Process().children(recursive=True))
     report = run_trial(bento, trial, python=python)
     assert report.reasons == ()
     assert report.passed
@@ -49,12 +49,8 @@ def test_bento_passes_its_trial_where_only_its_requirements_are(
     assert 0 < report.latency.p50 <= report.latency.p99
     assert 0 < report.image_latency.p50 <= report.image_latency.p99
     assert report.memory_mb > 100
-    assert _servers() <= before
-
-
-def _servers() -> set[int]:
-    """Return the processes that serve a Bento; other tests may share one."""
-    return {child.pid for child in psutil.Process().children(recursive=True) if _serves(child)}
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert not [child for child in left if _serves(child)]
 
 
 def _serves(process: psutil.Process) -> bool:
