@@ -57,6 +57,7 @@ def test_drawn_requests_meet_no_failure_and_nothing_that_the_document_leaves_out
 
 
 @pytest.mark.torture
+@pytest.mark.timeout(3600)
 def test_many_more_of_them_do_neither(url: str, tmp_path: Path):
     fuzz(url, tmp_path, "--phases", "examples,coverage,fuzzing,stateful", "-n", "300")
 
