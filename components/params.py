@@ -185,7 +185,7 @@ class Retrieval(Section):
     questions: Annotated[int, Field(ge=1, le=100_000)] = 200
     seed: Annotated[int, Field(ge=0)] = 0
     recall: Share = 0.98
-    tastes: IndexOptions = IndexOptions(index_from=50_000, width=32, shortlist=100)
+    tastes: IndexOptions = IndexOptions(index_from=50_000, width=64, shortlist=50)
     looks: IndexOptions = IndexOptions(index_from=20_000, width=128, shortlist=100)
 
     def options(self, name: str) -> IndexOptions:

@@ -102,12 +102,7 @@ class Hybrid:
         for row, asker in enumerate(users):
             # Who asks at many moments, with one history, is solved for once.
             if solved is None or solved[0] is not asker.history:
-                solved_now = (
-                    self._solve_learnt(asker.user)
-                    if asker.is_learnt
-                    else self._solve(asker.history)
-                )
-                solved = asker.history, solved_now
+                solved = asker.history, self._recall(asker)
             vectors_BE[row], bias_B[row] = solved[1][:-1], solved[1][-1]
             known, new = self._read_mood(asker)
             bias_B[row] += known
@@ -125,6 +120,12 @@ class Hybrid:
     def known_items(self) -> Side:
         """Return every item's side."""
         return self._items
+
+    def _recall(self, asker: Asker) -> np.ndarray:
+        """Return what `_solve` gives, from memory where the model learnt the history."""
+        if asker.is_learnt:
+            return self._solve_learnt(asker.user)
+        return self._solve(asker.history)
 
     def _solve(self, history: History) -> np.ndarray:
         """Return a user's vector, and last the bias."""

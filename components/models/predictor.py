@@ -12,7 +12,7 @@ from components.models.categories import Categories
 from components.models.diversity import diversify
 from components.models.overlay import Overlay, find_withdrawn, widen
 from components.models.protocol import Asker, Side, rate_pairs
-from components.models.search import EXACT, Question, Searcher
+from components.models.search import EXACT, Question, Searcher, strike
 from components.models.trending import order_by_trend, trend
 
 
@@ -159,11 +159,7 @@ class Predictor:
     def user_side(self, user_ids: Sequence[str]) -> Side:
         """Return the user side of ids, each folded once; an unknown id gets the prior."""
         users, rows = np.unique(np.asarray(user_ids, dtype=object).astype(str), return_inverse=True)
-        indices = self.bundle.users.find(users.tolist())
-        side = self._model.fold_users(
-            [Asker(int(index), self.bundle.users.history(int(index))) for index in indices]
-        )
-        return side.take(rows)
+        return self.fold_all(users.tolist()).take(rows)
 
     def item_side(self, item_ids: Sequence[str]) -> Side:
         """Return the item side of ids; an unknown id gets the prior of an item without image."""
@@ -215,9 +211,8 @@ class Predictor:
         path = user.paths[0]
         if path != "prior" or self._trending is None:
             return Recommended(self.rank(user, k, exclude, allowed_I), path)
-        is_free_I = np.ones(len(self._items), bool) if allowed_I is None else allowed_I.copy()
-        is_free_I[exclude] = False
-        shown = self._trending[is_free_I[self._trending]][:k]
+        allowed = self._trending if allowed_I is None else self._trending[allowed_I[self._trending]]
+        shown = strike(allowed[: k + len(exclude)], exclude)[:k]
         return Recommended(self._list(shown, self._clip(self.score(user, shown))), "rules")
 
     def rank(

@@ -36,10 +36,10 @@ class Session:
             return np.zeros(len(self.weights_SF))
         age_N = (now or 0) - times_N[past_N]
         # Those of the same second share their place, whatever order they came in.
-        since_N = np.unique(age_N, return_inverse=True)[1]
-        counts = np.bincount(since_N)
-        before = np.cumsum(counts) - counts + (counts - 1) / 2
-        faded_FN = self.rates_F2 @ np.stack([age_N, before[since_N]])
+        sorted_N = np.sort(age_N)
+        later_N = np.searchsorted(sorted_N, age_N)
+        since_N = (later_N + np.searchsorted(sorted_N, age_N, "right") - 1) / 2
+        faded_FN = self.rates_F2 @ np.stack([age_N, since_N])
         kernel_FN = np.exp(-faded_FN)
         levels_F = kernel_FN @ residuals_N[past_N] / (kernel_FN.sum(1) + self.prior)
         offsets_S: np.ndarray = self.weights_SF @ levels_F

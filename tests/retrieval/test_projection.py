@@ -46,4 +46,4 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     again = fit_to_items(items, 3)
     np.testing.assert_allclose(again.mean_D, whole.mean_D, atol=1e-6)
     np.testing.assert_allclose(np.abs(again.items_DR), np.abs(whole.items_DR), atol=1e-4)
-    assert again.project_items(items).shape == (100, 3)
+    assert again.project_items(items).shape == (100, 8)
