@@ -9,6 +9,7 @@ import numpy as np
 from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
 from components.models.predictor import Ranked
 from components.retrieval.statement import Search
+from serving.named import require_item
 from serving.refusal import Refusal
 from serving.release import Release
 from serving.schemas import (
@@ -80,9 +81,7 @@ def recommend(
 def similar(release: Release, request: SimilarRequest) -> SimilarAnswer:
     """Answer /similar: the items that look most like one of the catalogue's."""
     catalogue = release.predictor.bundle.catalogue
-    index = int(catalogue.find([request.item_id])[0])
-    if index == UNKNOWN:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"item_id: no item is called {request.item_id!r}")
+    index = require_item(release, request.item_id)
     if not catalogue.has_image_I[index]:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
