@@ -6,10 +6,10 @@ from http import HTTPStatus
 
 import numpy as np
 
-from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
+from components.models.catalogue import UNKNOWN, Floats, History, Ints
 from components.models.predictor import Ranked
 from components.retrieval.statement import Search
-from serving.named import require_item
+from serving.named import belong, find, require_item, unique, unknown_items, unknown_users
 from serving.refusal import Refusal
 from serving.release import Release
 from serving.schemas import (
@@ -36,7 +36,6 @@ from serving.schemas import (
 
 # How many times k of the look-alikes a user's taste may choose from, and looks of the best.
 _CIRCLE = 5
-_SHOWN_CATEGORIES = 20
 _NOTHING = History.empty()
 
 
@@ -122,8 +121,8 @@ def predict_rating(release: Release, request: PredictRequest) -> PredictAnswer:
                 strict=True,
             )
         ],
-        unknown_items=unique(find(release, item_ids)[1]),
-        unknown_users=_unknown_users(release, user_ids),
+        unknown_items=unknown_items(release, item_ids),
+        unknown_users=unknown_users(release, user_ids),
         model=origin(release),
     )
 
@@ -168,7 +167,7 @@ def predict_rating_by_image(
             for user, rating, path in zip(user_ids, ratings, users.paths, strict=True)
         ],
         item_path=item.paths[0],
-        unknown_users=_unknown_users(release, user_ids),
+        unknown_users=unknown_users(release, user_ids),
         model=origin(release),
     )
 
@@ -265,36 +264,6 @@ def _seen(release: Release, user_id: str | None) -> Ints:
     users = release.predictor.bundle.users
     index = UNKNOWN if user_id is None else int(users.find([user_id])[0])
     return users.history(index).items_N
-
-
-def belong(release: Release, category: str) -> Bools:
-    """Return which items belong to a category; refuse one that no item has."""
-    categories = release.predictor.categories
-    if category not in categories.names:
-        shown = ", ".join(categories.names[:_SHOWN_CATEGORIES]) or "none"
-        more = len(categories.names) - _SHOWN_CATEGORIES
-        known = f"{shown} and {more} more" if more > 0 else shown
-        raise Refusal(
-            HTTPStatus.NOT_FOUND, f"category: no item is of {category!r}; there are: {known}"
-        )
-    return categories.mask(category)
-
-
-def find(release: Release, item_ids: Sequence[str]) -> tuple[Ints, list[str]]:
-    """Return the dense indices of the known ids, and the unknown ids."""
-    indices = release.predictor.bundle.catalogue.find(item_ids)
-    missing = [item for item, index in zip(item_ids, indices, strict=True) if index == UNKNOWN]
-    return indices[indices != UNKNOWN], missing
-
-
-def _unknown_users(release: Release, user_ids: Sequence[str]) -> list[str]:
-    indices = release.predictor.bundle.users.find(user_ids)
-    return unique(u for u, index in zip(user_ids, indices, strict=True) if index == UNKNOWN)
-
-
-def unique(ids: Iterable[str]) -> list[str]:
-    """Return ids once each, in their order."""
-    return list(dict.fromkeys(ids))
 
 
 def _check_scale(release: Release, history: Sequence[RatedItem]) -> None:

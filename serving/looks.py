@@ -4,8 +4,8 @@ import numpy as np
 
 from components.models.catalogue import Bools, Ints
 from components.pictures import first_images
-from serving.answers import belong, facts, find, origin, unique
-from serving.named import require_item
+from serving.answers import facts, origin
+from serving.named import belong, find, require_item, unique
 from serving.release import Release
 from serving.schemas import (
     ExplainAnswer,
