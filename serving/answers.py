@@ -9,7 +9,15 @@ import numpy as np
 from components.models.catalogue import UNKNOWN, Floats, History, Ints
 from components.models.predictor import Ranked
 from components.retrieval.statement import Search
-from serving.named import belong, find, require_item, unique, unknown_items, unknown_users
+from serving.named import (
+    belong,
+    check_rating,
+    find,
+    require_item,
+    unique,
+    unknown_items,
+    unknown_users,
+)
 from serving.refusal import Refusal
 from serving.release import Release
 from serving.schemas import (
@@ -20,7 +28,6 @@ from serving.schemas import (
     PredictByImageAnswer,
     PredictedRating,
     PredictRequest,
-    RatedItem,
     RecommendAnswer,
     RecommendByImageAnswer,
     RecommendedItem,
@@ -49,7 +56,8 @@ def recommend(
     of late and well.
     """
     predictor = release.predictor
-    _check_scale(release, request.history)
+    for row, rated in enumerate(request.history):
+        check_rating(predictor.bundle.scale, rated.rating, f"history.{row}.rating")
     history, unknown = predictor.read_history(
         ((rated.item_id, rated.rating) for rated in request.history),
         [rated.timestamp or 0 for rated in request.history],
@@ -264,14 +272,3 @@ def _seen(release: Release, user_id: str | None) -> Ints:
     users = release.predictor.bundle.users
     index = UNKNOWN if user_id is None else int(users.find([user_id])[0])
     return users.history(index).items_N
-
-
-def _check_scale(release: Release, history: Sequence[RatedItem]) -> None:
-    lowest, highest = release.predictor.bundle.scale
-    for row, rated in enumerate(history):
-        if not lowest <= rated.rating <= highest:
-            raise Refusal(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"history.{row}.rating: {rated.rating:g} is not on the scale from {lowest:g} "
-                f"to {highest:g}",
-            )

@@ -13,7 +13,7 @@ from components.feedback.events import Event, LogBusyError, Remembered, Repeated
 from components.feedback.log import FeedbackLog
 from components.models.catalogue import UNKNOWN, History
 from serving.answers import origin
-from serving.named import unknown_items, unknown_users
+from serving.named import check_rating, unknown_items, unknown_users
 from serving.refusal import Refusal
 from serving.release import Release
 from serving.schemas import FeedbackAnswer, FeedbackRequest
@@ -69,14 +69,9 @@ async def take(
 
 def check(request: FeedbackRequest, scale: tuple[float, float], now: int) -> None:
     """Raise Refusal naming the first event whose rating or time cannot be."""
-    lowest, highest = scale
     for row, event in enumerate(request.events):
-        if event.value is not None and not lowest <= event.value <= highest:
-            raise Refusal(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"events.{row}.value: {event.value:g} is not on the scale from {lowest:g} to "
-                f"{highest:g}",
-            )
+        if event.value is not None:
+            check_rating(scale, event.value, f"events.{row}.value")
         if event.timestamp is not None and event.timestamp > now + _AHEAD_SECONDS:
             raise Refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY,

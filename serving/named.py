@@ -47,6 +47,16 @@ def unknown_users(release: Release, user_ids: Sequence[str]) -> list[str]:
     return unique(_unknown(user_ids, release.predictor.bundle.users.find(user_ids)))
 
 
+def check_rating(scale: tuple[float, float], rating: float, place: str) -> None:
+    """Raise Refusal naming the place of a rating that is not on the scale."""
+    lowest, highest = scale
+    if not lowest <= rating <= highest:
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"{place}: {rating:g} is not on the scale from {lowest:g} to {highest:g}",
+        )
+
+
 def unique(ids: Iterable[str]) -> list[str]:
     """Return ids once each, in their order."""
     return list(dict.fromkeys(ids))
