@@ -7,7 +7,8 @@ from http import HTTPStatus
 import numpy as np
 
 from components.models.catalogue import UNKNOWN, Floats, History, Ints
-from components.models.predictor import Ranked
+from components.models.predictor import Ranked, measure_lengths
+from components.models.protocol import Side
 from components.retrieval.statement import Search
 from serving.named import (
     belong,
@@ -148,12 +149,11 @@ def recommend_by_image(
     user = predictor.fold_user(user_id)
     pictures = predictor.fold_images(embeddings_BE)
     excluded, missing = find(release, exclude)
-    lengths_B1 = np.linalg.norm(embeddings_BE, axis=1, keepdims=True)
-    look_E = (embeddings_BE / np.maximum(lengths_B1, 1e-12)).mean(axis=0)
+    look_E = (embeddings_BE / measure_lengths(embeddings_BE)[:, None]).mean(axis=0)
     circle = predictor.neighbours(look_E, k * _CIRCLE, excluded)
     return RecommendByImageAnswer(
         similar=_similar_items(release, circle[:k]),
-        items=_rerank(release, user_id, circle)[:k],
+        items=_rerank(release, user, circle)[:k],
         rating=float(predictor.rate(user, pictures).mean()),
         path=user.paths[0],
         item_path=pictures.paths[0],
@@ -233,21 +233,17 @@ def origin(release: Release) -> Origin:
     )
 
 
-def _rerank(
-    release: Release, user_id: str | None, circle: Sequence[Ranked]
-) -> list[RecommendedLook]:
+def _rerank(release: Release, user: Side, circle: Sequence[Ranked]) -> list[RecommendedLook]:
     predictor = release.predictor
     if not circle:
         return []
-    looks = {ranked.item_id: ranked.score for ranked in circle}
-    ratings = predictor.rate(predictor.fold_user(user_id), predictor.item_side(list(looks)))
+    ratings = predictor.rate(user, predictor.item_side([ranked.item_id for ranked in circle]))
     # Equal ratings stay in the order of the looks, because sorting is stable.
     order = np.argsort(-ratings, kind="stable")
-    item_ids = list(looks)
     return [
         RecommendedLook(
-            **facts(release, item_ids[row]),
-            similarity=looks[item_ids[row]],
+            **facts(release, circle[row].item_id),
+            similarity=circle[row].score,
             rating=float(ratings[row]),
         )
         for row in order
