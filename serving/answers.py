@@ -6,9 +6,19 @@ from http import HTTPStatus
 
 import numpy as np
 
-from components.models.catalogue import UNKNOWN, Bools, Floats, History, Ints
-from components.models.predictor import Ranked
+from components.models.catalogue import UNKNOWN, Floats, History, Ints
+from components.models.predictor import Ranked, measure_lengths
+from components.models.protocol import Side
 from components.retrieval.statement import Search
+from serving.named import (
+    belong,
+    check_rating,
+    find,
+    require_item,
+    unique,
+    unknown_items,
+    unknown_users,
+)
 from serving.refusal import Refusal
 from serving.release import Release
 from serving.schemas import (
@@ -19,7 +29,6 @@ from serving.schemas import (
     PredictByImageAnswer,
     PredictedRating,
     PredictRequest,
-    RatedItem,
     RecommendAnswer,
     RecommendByImageAnswer,
     RecommendedItem,
@@ -35,7 +44,6 @@ from serving.schemas import (
 
 # How many times k of the look-alikes a user's taste may choose from, and looks of the best.
 _CIRCLE = 5
-_SHOWN_CATEGORIES = 20
 _NOTHING = History.empty()
 
 
@@ -49,7 +57,8 @@ def recommend(
     of late and well.
     """
     predictor = release.predictor
-    _check_scale(release, request.history)
+    for row, rated in enumerate(request.history):
+        check_rating(predictor.bundle.scale, rated.rating, f"history.{row}.rating")
     history, unknown = predictor.read_history(
         ((rated.item_id, rated.rating) for rated in request.history),
         [rated.timestamp or 0 for rated in request.history],
@@ -80,9 +89,7 @@ def recommend(
 def similar(release: Release, request: SimilarRequest) -> SimilarAnswer:
     """Answer /similar: the items that look most like one of the catalogue's."""
     catalogue = release.predictor.bundle.catalogue
-    index = int(catalogue.find([request.item_id])[0])
-    if index == UNKNOWN:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"item_id: no item is called {request.item_id!r}")
+    index = require_item(release, request.item_id)
     if not catalogue.has_image_I[index]:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -123,8 +130,8 @@ def predict_rating(release: Release, request: PredictRequest) -> PredictAnswer:
                 strict=True,
             )
         ],
-        unknown_items=unique(find(release, item_ids)[1]),
-        unknown_users=_unknown_users(release, user_ids),
+        unknown_items=unknown_items(release, item_ids),
+        unknown_users=unknown_users(release, user_ids),
         model=origin(release),
     )
 
@@ -142,12 +149,11 @@ def recommend_by_image(
     user = predictor.fold_user(user_id)
     pictures = predictor.fold_images(embeddings_BE)
     excluded, missing = find(release, exclude)
-    lengths_B1 = np.linalg.norm(embeddings_BE, axis=1, keepdims=True)
-    look_E = (embeddings_BE / np.maximum(lengths_B1, 1e-12)).mean(axis=0)
+    look_E = (embeddings_BE / measure_lengths(embeddings_BE)[:, None]).mean(axis=0)
     circle = predictor.neighbours(look_E, k * _CIRCLE, excluded)
     return RecommendByImageAnswer(
         similar=_similar_items(release, circle[:k]),
-        items=_rerank(release, user_id, circle)[:k],
+        items=_rerank(release, user, circle)[:k],
         rating=float(predictor.rate(user, pictures).mean()),
         path=user.paths[0],
         item_path=pictures.paths[0],
@@ -169,7 +175,7 @@ def predict_rating_by_image(
             for user, rating, path in zip(user_ids, ratings, users.paths, strict=True)
         ],
         item_path=item.paths[0],
-        unknown_users=_unknown_users(release, user_ids),
+        unknown_users=unknown_users(release, user_ids),
         model=origin(release),
     )
 
@@ -227,21 +233,17 @@ def origin(release: Release) -> Origin:
     )
 
 
-def _rerank(
-    release: Release, user_id: str | None, circle: Sequence[Ranked]
-) -> list[RecommendedLook]:
+def _rerank(release: Release, user: Side, circle: Sequence[Ranked]) -> list[RecommendedLook]:
     predictor = release.predictor
     if not circle:
         return []
-    looks = {ranked.item_id: ranked.score for ranked in circle}
-    ratings = predictor.rate(predictor.fold_user(user_id), predictor.item_side(list(looks)))
+    ratings = predictor.rate(user, predictor.item_side([ranked.item_id for ranked in circle]))
     # Equal ratings stay in the order of the looks, because sorting is stable.
     order = np.argsort(-ratings, kind="stable")
-    item_ids = list(looks)
     return [
         RecommendedLook(
-            **facts(release, item_ids[row]),
-            similarity=looks[item_ids[row]],
+            **facts(release, circle[row].item_id),
+            similarity=circle[row].score,
             rating=float(ratings[row]),
         )
         for row in order
@@ -266,44 +268,3 @@ def _seen(release: Release, user_id: str | None) -> Ints:
     users = release.predictor.bundle.users
     index = UNKNOWN if user_id is None else int(users.find([user_id])[0])
     return users.history(index).items_N
-
-
-def belong(release: Release, category: str) -> Bools:
-    """Return which items belong to a category; refuse one that no item has."""
-    categories = release.predictor.categories
-    if category not in categories.names:
-        shown = ", ".join(categories.names[:_SHOWN_CATEGORIES]) or "none"
-        more = len(categories.names) - _SHOWN_CATEGORIES
-        known = f"{shown} and {more} more" if more > 0 else shown
-        raise Refusal(
-            HTTPStatus.NOT_FOUND, f"category: no item is of {category!r}; there are: {known}"
-        )
-    return categories.mask(category)
-
-
-def find(release: Release, item_ids: Sequence[str]) -> tuple[Ints, list[str]]:
-    """Return the dense indices of the known ids, and the unknown ids."""
-    indices = release.predictor.bundle.catalogue.find(item_ids)
-    missing = [item for item, index in zip(item_ids, indices, strict=True) if index == UNKNOWN]
-    return indices[indices != UNKNOWN], missing
-
-
-def _unknown_users(release: Release, user_ids: Sequence[str]) -> list[str]:
-    indices = release.predictor.bundle.users.find(user_ids)
-    return unique(u for u, index in zip(user_ids, indices, strict=True) if index == UNKNOWN)
-
-
-def unique(ids: Iterable[str]) -> list[str]:
-    """Return ids once each, in their order."""
-    return list(dict.fromkeys(ids))
-
-
-def _check_scale(release: Release, history: Sequence[RatedItem]) -> None:
-    lowest, highest = release.predictor.bundle.scale
-    for row, rated in enumerate(history):
-        if not lowest <= rated.rating <= highest:
-            raise Refusal(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"history.{row}.rating: {rated.rating:g} is not on the scale from {lowest:g} "
-                f"to {highest:g}",
-            )

@@ -77,9 +77,3 @@ def answered_by(path: str | None) -> None:
     asked = _now.get()
     if asked is not None:
         asked.path = path
-
-
-def request_id() -> str | None:
-    """Return the id of the request of this task; None outside of one."""
-    asked = _now.get()
-    return None if asked is None else asked.request_id

@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.refusal import Refusal, listen
+from serving.refusal import Refusal, listen, write_error
 
 _SENTENCES: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "the request is not understood",
@@ -187,7 +187,7 @@ async def answer_error(
     send: Send, status: int, sentence: str, headers: list[tuple[bytes, bytes]]
 ) -> None:
     """Send an error in the one form that all of ours have."""
-    body = json.dumps({"error": sentence}, ensure_ascii=False).encode("utf-8", "replace")
+    body = write_error(sentence)
     own = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.inputs import JSON, parse_json
-from serving.refusal import Refusal
+from serving.refusal import Refusal, write_error
 
 log = logging.getLogger(__name__)
 
@@ -47,23 +47,15 @@ class FastPath:
             request = parse_json(quick.body, message.get("body", b""))
             answer = quick.answer(request)
             whole = await answer if inspect.isawaitable(answer) else answer
-            status, content = HTTPStatus.OK, whole.model_dump_json()
+            status, body = HTTPStatus.OK, whole.model_dump_json().encode()
         except Refusal as refusal:
-            status, content = HTTPStatus(refusal.error_code), _Sentence(error=str(refusal)).dump()
+            status, body = HTTPStatus(refusal.error_code), write_error(str(refusal))
         except Exception:  # the caller learns no more than that it failed
             log.exception("answer failed path=%s", scope["path"])
-            status, content = HTTPStatus.INTERNAL_SERVER_ERROR, "{}"
-        body = content.encode("utf-8", "replace")
+            status, body = HTTPStatus.INTERNAL_SERVER_ERROR, b"{}"
         headers = [*_HEADERS, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": int(status), "headers": headers})
         await send({"type": "http.response.body", "body": body})
-
-
-class _Sentence(BaseModel):
-    error: str
-
-    def dump(self) -> str:
-        return self.model_dump_json()
 
 
 def _is_json(scope: Scope) -> bool:

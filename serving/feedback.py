@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from components.errors import BeholderError
 from components.feedback.events import Event, LogBusyError, Remembered, RepeatedIdError
 from components.feedback.log import FeedbackLog
-from components.models.catalogue import UNKNOWN, History, Ints
+from components.models.catalogue import UNKNOWN, History
 from serving.answers import origin
+from serving.named import check_rating, unknown_items, unknown_users
 from serving.refusal import Refusal
 from serving.release import Release
 from serving.schemas import FeedbackAnswer, FeedbackRequest
@@ -60,26 +61,17 @@ async def take(
     return FeedbackAnswer(
         stored=stored.new,
         repeated=stored.repeated,
-        unknown_items=_unknown(
-            [event.item_id for event in events], release.predictor.bundle.catalogue.find
-        ),
-        unknown_users=_unknown(
-            [event.user_id for event in events], release.predictor.bundle.users.find
-        ),
+        unknown_items=unknown_items(release, [event.item_id for event in events]),
+        unknown_users=unknown_users(release, [event.user_id for event in events]),
         model=origin(release),
     )
 
 
 def check(request: FeedbackRequest, scale: tuple[float, float], now: int) -> None:
     """Raise Refusal naming the first event whose rating or time cannot be."""
-    lowest, highest = scale
     for row, event in enumerate(request.events):
-        if event.value is not None and not lowest <= event.value <= highest:
-            raise Refusal(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"events.{row}.value: {event.value:g} is not on the scale from {lowest:g} to "
-                f"{highest:g}",
-            )
+        if event.value is not None:
+            check_rating(scale, event.value, f"events.{row}.value")
         if event.timestamp is not None and event.timestamp > now + _AHEAD_SECONDS:
             raise Refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -118,11 +110,4 @@ def select_unlearnt(release: Release, user_id: str, ratings: Sequence[Remembered
         np.array([index for index, _, _ in fresh], np.int64),
         np.array([rating for _, rating, _ in fresh], np.float32),
         np.array([when for _, _, when in fresh], np.int64),
-    )
-
-
-def _unknown(ids: Sequence[str], find: Callable[[Sequence[str]], Ints]) -> list[str]:
-    indices = find(ids)
-    return list(
-        dict.fromkeys(one for one, index in zip(ids, indices, strict=True) if index == UNKNOWN)
     )

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from components.pictures import MEDIA_TYPE, picture_file
 from components.settings import load_settings
 from serving.inputs import JSON, parse_fields, parse_json, require_json
 from serving.page import MEDIA_TYPES, POLICY, read_page
-from serving.refusal import Refusal, not_ready
+from serving.refusal import Refusal, not_ready, write_error
 from serving.schemas import (
     MAX_ID,
     Answer,
@@ -112,7 +112,7 @@ def answer_refusal(request: Request, error: Exception) -> Response:
     """Answer a refused request with its sentence."""
     if not isinstance(error, Refusal):
         raise error
-    return JSONResponse({"error": str(error)}, status_code=int(error.error_code))
+    return Response(write_error(str(error)), int(error.error_code), media_type=JSON)
 
 
 routes = [

@@ -5,11 +5,12 @@ for that without end, and keeps whatever is sent meanwhile.
 """
 
 import asyncio
-import json
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.refusal import write_error
 
 # What is read at once may hold the beginning of a body too, so this is no fine measure.
 _HEAD_BYTES = 1 << 20
@@ -82,7 +83,7 @@ class Listener(HttpToolsProtocol):
         """Close the connection; say why where something was asked, and no answer is under way."""
         self._stop_waiting()
         if self._head and (self.cycle is None or self.cycle.response_complete):
-            body = json.dumps({"error": sentence}).encode()
+            body = write_error(sentence)
             head = (
                 f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
                 f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"

@@ -1,13 +1,11 @@
 """What the catalogue's items are and look like: plain functions over one release, no HTTP."""
 
-from http import HTTPStatus
-
 import numpy as np
 
-from components.models.catalogue import UNKNOWN, Bools, Ints
+from components.models.catalogue import Bools, Ints
 from components.pictures import first_images
-from serving.answers import belong, facts, find, origin, unique
-from serving.refusal import Refusal
+from serving.answers import facts, origin
+from serving.named import belong, find, require_item, unique
 from serving.release import Release
 from serving.schemas import (
     ExplainAnswer,
@@ -42,7 +40,7 @@ def list_items(release: Release, request: ItemsRequest) -> ItemsAnswer:
 
 def describe_item(release: Release, item_id: str) -> ItemAnswer:
     """Answer GET /items/ID: one item, and how much is known of it."""
-    index = _index(release, item_id)
+    index = require_item(release, item_id)
     bundle = release.predictor.bundle
     rated_N = bundle.users.ratings_N[bundle.users.items_N == index]
     return ItemAnswer(
@@ -58,14 +56,14 @@ def describe_item(release: Release, item_id: str) -> ItemAnswer:
 
 def find_image(release: Release, item_id: str) -> str | None:
     """Return the sha256 of the image that stands for an item; None if it has none."""
-    index = _index(release, item_id)
+    index = require_item(release, item_id)
     images = release.predictor.bundle.catalogue.items["images"].iloc[index]
     return first_images([images])[0]
 
 
 def is_learnt(release: Release, item_id: str) -> bool:
     """Whether the model learnt from an item, so that it looks the same as long as that answers."""
-    return not release.predictor.is_appended(_index(release, item_id))
+    return not release.predictor.is_appended(require_item(release, item_id))
 
 
 def explain(release: Release, request: ExplainRequest) -> ExplainAnswer:
@@ -105,10 +103,3 @@ def _shown(release: Release, request: ItemsRequest) -> Bools:
     if request.with_picture:
         shown_I &= catalogue.has_image_I
     return shown_I
-
-
-def _index(release: Release, item_id: str) -> int:
-    index = int(release.predictor.bundle.catalogue.find([item_id])[0])
-    if index == UNKNOWN:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"item_id: no item is called {item_id!r}")
-    return index

@@ -34,7 +34,6 @@ class Reception:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
         asked = begin(scope["headers"])
         self._asked += 1
         named = _Named(send, asked, is_last=self._asked % _ANSWERS_A_CONNECTION == 0)
@@ -45,10 +44,10 @@ class Reception:
             else:
                 await self.app(scope, receive, named)
         finally:
-            self._count(route_of(scope["path"]), asked, named.status, time.perf_counter() - started)
+            self._count(route_of(scope["path"]), asked, named.status)
 
-    def _count(self, route: str, asked: Asked, status: int, seconds: float) -> None:
-        self.meter.count_request(route, status, seconds)
+    def _count(self, route: str, asked: Asked, status: int) -> None:
+        self.meter.count_request(route, status, time.perf_counter() - asked.started)
         if asked.release is not None and asked.path is not None:
             self.meter.count_answer(route, asked.release.manifest.version, asked.path)
 

@@ -1,5 +1,6 @@
 """A request that is refused: the status and the one sentence that the caller gets."""
 
+import json
 import logging
 from contextvars import ContextVar
 from http import HTTPStatus
@@ -23,6 +24,11 @@ class Refusal(BentoMLException):
 def not_ready() -> Refusal:
     """Return the refusal of a worker that has no release to answer from, or none yet."""
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the server is not ready to answer; try again")
+
+
+def write_error(sentence: str) -> bytes:
+    """Return the JSON body that every error of ours has."""
+    return json.dumps({"error": sentence}, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def listen() -> list[Refusal]:

@@ -31,8 +31,6 @@ from components.packaging.release import (
 from components.retrieval.opening import open_searchers
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from components.features.encoders import Encoder
     from components.features.preprocessing import Pixels
 
@@ -72,17 +70,14 @@ class Release:
         """The short name of the refreshed catalogue, None where it is as it was learnt."""
         return None if self.overlay is None else self.overlay[:_SHORT]
 
-    def decode(self, content: bytes) -> "Image.Image":
-        """Return an uploaded picture, upright RGB; raise ImageError if it is none."""
-        return decode_image(content, max_megapixels=MAX_MEGAPIXELS)
-
     def see(self, content: bytes) -> "Pixels":
         """Return an uploaded picture as the encoder takes it; raise ImageError if it is none."""
-        return self.encoder.preprocessing.prepare(self.decode(content))
+        image = decode_image(content, max_megapixels=MAX_MEGAPIXELS)
+        return self.encoder.preprocessing.prepare(image)
 
     def embed(self, content: bytes) -> Floats:
         """Return the embedding (E,) of an uploaded picture; raise ImageError if it is none."""
-        embedding_E: Floats = self.encoder.encode([self.decode(content)])[0]
+        embedding_E: Floats = self.encoder.encode_pixels(np.stack([self.see(content)]))[0]
         return embedding_E
 
 

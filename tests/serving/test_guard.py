@@ -111,8 +111,8 @@ def test_revoked_key_is_refused_within_a_second(place: Place):
     assert place.ask(x_api_key=token)[0] == 401
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/model"])
-def test_probes_stay_open(place: Place, path: str):
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/model", "/api", "/docs.json"])
+def test_probes_and_what_describes_the_interface_stay_open(place: Place, path: str):
     assert place.ask(path)[::2] == (200, "")
 
 

@@ -252,7 +252,11 @@ def test_pictures_load_and_one_without_a_copy_has_a_placeholder(browser: Browser
     assert all(loaded for loaded, _ in pictures)
 
 
-def test_page_to_try_the_api_shows_every_route(browser: Browser, url: str):
+@pytest.mark.parametrize("endpoint", ["url", "locked"])
+def test_page_to_try_the_api_shows_every_route_with_and_without_keys(
+    browser: Browser, endpoint: str, request: pytest.FixtureRequest
+):
+    url = request.getfixturevalue(endpoint)
     browser.open(f"{url}/api")
     await_true(browser, "return document.body.textContent.includes('/predict_rating_by_image')")
     assert "/items/{item_id}/picture" in browser.run("return document.body.textContent")

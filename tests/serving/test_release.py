@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from components.errors import BeholderError, CorruptFileError
+from components.images import decode_image
 from components.models.bundle import read_digest
 from components.packaging.bento import package
 from components.packaging.release import BUNDLE
 from serving.answers import describe, similar
-from serving.release import find_release, open_release
+from serving.release import MAX_MEGAPIXELS, find_release, open_release
 from serving.schemas import SimilarRequest
 
 
@@ -43,6 +44,8 @@ def test_upload_waits_as_small_as_the_encoder_takes_it(bento: Path):
     assert seen.shape == (224, 224, 3)
     embedding_E = release.encoder.encode_pixels(seen[None].copy())[0]
     np.testing.assert_array_equal(embedding_E, release.embed(buffer.getvalue()))
+    image = decode_image(buffer.getvalue(), max_megapixels=MAX_MEGAPIXELS)
+    np.testing.assert_array_equal(embedding_E, release.encoder.encode([image])[0])
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,8 @@ def test_keys_are_asked_for_over_http_and_event_ids_are_a_keys_own(bento: Path, 
     with boot(bento, ready_seconds=120, settings=settings) as running:
         client = httpx.Client(base_url=running.url, timeout=30, trust_env=False)
         with client:
-            assert client.get("/model").status_code == 200
+            for path in ("/model", "/api", "/docs.json"):
+                assert client.get(path).status_code == 200
             assert "key is needed" in error_of(client.get("/metrics"), 401)
             told = [
                 client.post("/feedback", json={"events": [event]}, headers={"X-API-Key": key})
