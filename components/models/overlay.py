@@ -25,6 +25,7 @@ from safetensors.numpy import load, save
 
 from components.errors import CorruptFileError
 from components.files import (
+    find_difference,
     hash_json,
     hash_tree,
     read_json,
@@ -148,11 +149,8 @@ def verify_overlay(folder: Path) -> str:
     manifest = _read_manifest(folder)
     found = hash_tree(folder)
     found.pop(MANIFEST, None)
-    listed: dict[str, str] = manifest["files"]
-    for name in sorted(listed.keys() | found.keys()):
-        if listed.get(name) != found.get(name):
-            state = "missing" if name not in found else "changed" if name in listed else "unlisted"
-            raise CorruptFileError(f"catalogue {folder}: {name} is {state}; {_MEND}")
+    if difference := find_difference(manifest["files"], found):
+        raise CorruptFileError(f"catalogue {folder}: {difference}; {_MEND}")
     return hash_json(manifest)
 
 
