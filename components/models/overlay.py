@@ -181,6 +181,11 @@ def read_overlay(folder: Path, bundle: str, digest: str | None = None) -> Overla
         raise CorruptFileError(f"catalogue {folder} cannot be read ({error}); {_MEND}") from error
 
 
+def read_overlay_digest(folder: Path) -> str:
+    """Return the digest of the overlay in a folder, as its manifest claims it."""
+    return hash_json(_read_manifest(folder))
+
+
 def read_counts(folder: Path) -> dict[str, int]:
     """Return how many items an overlay appends, renames and withdraws, as its manifest says."""
     return dict(_read_manifest(folder)["counts"])
