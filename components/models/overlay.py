@@ -38,7 +38,7 @@ from components.files import (
 from components.models.availability import read_available
 from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Catalogue, Floats, Ints
-from components.models.protocol import Recommender
+from components.models.protocol import Recommender, has_row_an_item
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -101,13 +101,13 @@ class Overlay:
 def widen(bundle: Bundle, overlay: Overlay) -> Recommender:
     """Return the bundle's recommender as if it had known the new items, and nobody rated them.
 
-    So histories may hold them. By the families' convention a weight whose name begins with `item`
-    has a row an item; what nobody rated has zeros there, and its image speaks for it.
+    So histories may hold them. What nobody rated has zeros in the weights that have a row an item,
+    and its image speaks for it.
     """
     known, new = len(bundle.catalogue), len(overlay.appended)
     weights = {
         name: np.concatenate([weight, np.zeros((new, *weight.shape[1:]), weight.dtype)])
-        if name.startswith("item") and len(weight) == known
+        if has_row_an_item(name, weight, known)
         else weight
         for name, weight in bundle.weights.items()
     }
