@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +43,18 @@ def hash_tree(root: Path) -> dict[str, str]:
     """Return {relative path: sha256} of every file below `root`, sorted by path."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return {path.relative_to(root).as_posix(): hash_file(path) for path in files}
+
+
+def find_difference(listed: Mapping[str, str], found: Mapping[str, str]) -> str | None:
+    """Return the first file that is missing, changed or unlisted, in words; None if none is.
+
+    Both are {relative path: sha256}: as a manifest tells, and as `hash_tree` finds it.
+    """
+    for name in sorted(listed.keys() | found.keys()):
+        if listed.get(name) != found.get(name):
+            state = "missing" if name not in found else "changed" if name in listed else "unlisted"
+            return f"{name} is {state}"
+    return None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -32,6 +32,15 @@ class Layout:
     synchronous: Literal["FULL", "NORMAL"]
 
 
+def find_address(told: str | None, own: Path, layout: Layout) -> str:
+    """Return the address that a setting tells, or else that of the workspace's own file.
+
+    Raises ParameterError if the setting names no file.
+    """
+    # Whole, for the endpoint may run in another folder.
+    return f"{SCHEME}{own if told is None else find_file(told, layout)}"
+
+
 def find_file(address: str, layout: Layout) -> Path:
     """Return the file that an address names; raise ParameterError if it names none."""
     file = address.removeprefix(SCHEME)

@@ -8,11 +8,11 @@ import typer
 
 from components.batches import data_version, read_batches
 from components.catalogue.deriving import find_differences
-from components.catalogue.snapshot import Snapshot, find_snapshot, overlay_folder
-from components.files import hash_json, read_json, read_parquet
+from components.catalogue.snapshot import find_snapshot, overlay_folder
+from components.files import read_json, read_parquet
 from components.models.availability import read_available
 from components.models.bundle import read_digest
-from components.models.overlay import MANIFEST
+from components.models.overlay import MANIFEST, read_overlay_digest
 from components.packaging.release import BUNDLE, LINEAGE, read_release
 from components.paths import Workspace
 from components.promotion.registry import Version
@@ -87,7 +87,8 @@ def read_state(workspace: Workspace, champion: Version) -> CatalogueState | None
     differences = find_differences(known, snapshot.items(), is_newer=is_newer)
     own = tuple(known["item_id"][~read_available(known)])
     appended, renamed, withdrawn = differences or (known[:0], known[:0], own)
-    overlay = _read_overlay(workspace, snapshot, read_digest(bento / BUNDLE))
+    made = overlay_folder(workspace, snapshot, read_digest(bento / BUNDLE))
+    overlay = read_overlay_digest(made) if (made / MANIFEST).is_file() else None
     listed = {batch.id for batch in batches}
     return CatalogueState(
         learnt=len(known),
@@ -134,11 +135,6 @@ def describe(state: CatalogueState, champion: Version) -> Iterator[str]:
     for batch, rows in state.waiting:
         yield f"  batch {batch}: {rows:,} items wait"
     yield from (f"  {says}" for says in state.lacks())
-
-
-def _read_overlay(workspace: Workspace, snapshot: Snapshot, bundle: str) -> str | None:
-    manifest = overlay_folder(workspace, snapshot, bundle) / MANIFEST
-    return hash_json(read_json(manifest)) if manifest.is_file() else None
 
 
 def _is_behind(live: LiveEndpoint, champion: Version, overlay: str | None) -> bool:

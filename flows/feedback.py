@@ -9,13 +9,15 @@ from pathlib import Path
 import typer
 
 from components.answers.log import Kept
-from components.feedback.address import find_address, find_file
+from components.feedback.address import find_address
 from components.feedback.joining import Summary, join, summarise
 from components.feedback.log import Counts, FeedbackLog
+from components.feedback.tables import LAYOUT
 from components.locking import hold_lock
 from components.params import Params, load_params
 from components.paths import Workspace
 from components.settings import load_settings
+from components.sqlite import find_file
 from flows.answers import open_answers
 from flows.console import show_steps, step
 
@@ -25,7 +27,7 @@ _SHOWN_REFUSALS = 10
 
 def show_feedback(workspace: Workspace) -> None:
     """Print what the log holds."""
-    file = find_file(find_address(workspace, load_settings()))
+    file = _find_file(workspace)
     if not file.exists():
         typer.echo(f"no feedback yet ({file}); 'beholder serve' takes it at /feedback")
         return
@@ -78,7 +80,7 @@ def export_and_show(workspace: Workspace) -> None:
     An export that was interrupted is finished first, then comes what is new. Two at once: the
     second waits for the first, and raises WorkspaceError if that takes long.
     """
-    if not find_file(find_address(workspace, load_settings())).exists():
+    if not _find_file(workspace).exists():
         typer.echo("nothing to export: no feedback yet")
         return
     params = load_params(workspace.params)
@@ -127,6 +129,10 @@ def open_log(workspace: Workspace) -> Iterator[FeedbackLog]:
         yield feedback
     finally:
         feedback.close()
+
+
+def _find_file(workspace: Workspace) -> Path:
+    return find_file(find_address(workspace, load_settings()), LAYOUT)
 
 
 def _when(seconds: float | None) -> str:

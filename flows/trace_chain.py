@@ -6,8 +6,10 @@ A link of which nothing is left is `Missing`, with the reason: in JSON an object
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from components.answers.answered import Answered
 from components.promotion.chain import Entry
 
 _TAKEN_UP = ("deployed", "refreshed")
@@ -135,39 +137,17 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class AnswerLink:
-    """An answer of the endpoint as it was given; `time` is UTC, `caller` the API key's name.
-
-    `users` and `paths` go with `items` and `ratings` where they are not the same for all.
-    """
-
-    time: str
-    seconds: float
-    route: str
-    version: str
-    lineage_id: str
-    caller: str
-    user_id: str | None
-    path: str | None
-    items: tuple[str, ...] | None
-    ratings: tuple[float | None, ...]
-    users: tuple[str, ...] | None
-    paths: tuple[str, ...] | None
-    catalogue: str | None
-
-
-@dataclass(frozen=True)
 class AnswerTrace:
     """What was answered to requests of an id, oldest first, and the chain behind the last one."""
 
     asked: str
     request_id: str
-    answers: tuple[AnswerLink, ...]
+    answers: tuple[Answered, ...]
     chain: Trace | Missing
 
     def to_json(self) -> dict[str, Any]:
         """Return it for programs."""
-        return _plain(self)
+        return _plain(self) | {"answers": [_plain_answer(one) for one in self.answers]}
 
 
 @dataclass(frozen=True)
@@ -225,6 +205,19 @@ def _plain(value: Trace | Descent | AnswerTrace) -> dict[str, Any]:
     content: dict[str, Any] = asdict(value)
     # A metric may be NaN in a store that others write to: programs get null for it.
     return dict(json.loads(json.dumps(_finite(content))))
+
+
+def _plain_answer(answered: Answered) -> dict[str, Any]:
+    """Return an answer with its time in UTC, and without the id that all of them share."""
+    facts = {"time": tell_time(answered.at), **answered._asdict()}
+    del facts["at"], facts["request_id"]
+    return dict(_finite(facts))
+
+
+def tell_time(seconds: float) -> str:
+    """Return seconds since 1970 as a time in UTC, to the second."""
+    when = datetime.fromtimestamp(seconds, UTC)
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _finite(value: Any) -> Any:

@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,6 @@ from flows.run_record import (
 )
 from flows.services import Services
 from flows.trace_chain import (
-    AnswerLink,
     AnswerTrace,
     BatchLink,
     BentoLink,
@@ -53,6 +51,7 @@ from flows.trace_chain import (
     RunLink,
     Trace,
     VerdictLink,
+    tell_time,
 )
 from flows.trace_names import Question, choose_name, explain_unknown, read_question
 from flows.tracing_items import find_item
@@ -187,7 +186,7 @@ def _link_run(run: RunFacts) -> RunLink:
         name=run.name,
         status=run.status,
         is_deleted=run.is_deleted,
-        started=_tell_time(run.started / 1000),
+        started=tell_time(run.started / 1000),
         seconds=None if run.ended is None else (run.ended - run.started) / 1000,
         reason=run.tags.get("beholder.reason", ""),
         workspace=run.tags.get("beholder.workspace", ""),
@@ -280,27 +279,16 @@ def trace_answer(archive: Archive, asked: str, request_id: str) -> AnswerTrace |
         found = [] if answers is None else answers.find(request_id)
     if not found:
         return None
-    links = tuple(_link_answer(one) for one in found)
-    return AnswerTrace(asked, request_id, links, _trace_lineage(archive, asked, links[-1]))
+    chain = _trace_lineage(archive, asked, found[-1])
+    return AnswerTrace(asked, request_id, tuple(found), chain)
 
 
-def _link_answer(answered: Answered) -> AnswerLink:
-    facts = answered._asdict()
-    del facts["request_id"]
-    return AnswerLink(time=_tell_time(facts.pop("at")), **facts)
-
-
-def _trace_lineage(archive: Archive, asked: str, link: AnswerLink) -> Trace | Missing:
-    fitting = [v for v in archive.versions if v.tags.get(LINEAGE_ID_TAG) == link.lineage_id]
+def _trace_lineage(archive: Archive, asked: str, answered: Answered) -> Trace | Missing:
+    fitting = [v for v in archive.versions if v.tags.get(LINEAGE_ID_TAG) == answered.lineage_id]
     if not fitting:
-        return Missing(f"no version of lineage {link.lineage_id} is registered here any more")
-    same = [version for version in fitting if str(version.number) == link.version]
-    return trace_version(archive, (same or fitting)[0], asked, f"lineage {link.lineage_id}")
-
-
-def _tell_time(seconds: float) -> str:
-    when = datetime.fromtimestamp(seconds, UTC)
-    return when.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return Missing(f"no version of lineage {answered.lineage_id} is registered here any more")
+    same = [version for version in fitting if str(version.number) == answered.version]
+    return trace_version(archive, (same or fitting)[0], asked, f"lineage {answered.lineage_id}")
 
 
 # From data to versions

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from components.answers.answered import Answered
 from components.paths import Workspace
 from flows.archive import Archive
 from flows.ledger_display import describe_kind, describe_reason
 from flows.trace_chain import (
-    AnswerLink,
     AnswerTrace,
     BatchLink,
     Descent,
@@ -21,6 +21,7 @@ from flows.trace_chain import (
     Learner,
     Missing,
     Trace,
+    tell_time,
 )
 from flows.tracing import trace
 
@@ -88,11 +89,11 @@ def draw_answer(found: AnswerTrace) -> Iterator[Line]:
         yield from draw_trace(found.chain)
 
 
-def _draw_one_answer(answer: AnswerLink) -> Iterator[Line]:
+def _draw_one_answer(answer: Answered) -> Iterator[Line]:
     key = f", key {escape(answer.caller)}" if answer.caller else ""
     yield (
         "answered",
-        f"{_minute(answer.time)} UTC  /{answer.route} {_describe_user(answer)} in "
+        f"{_minute(tell_time(answer.at))} UTC  /{answer.route} {_describe_user(answer)} in "
         f"{1000 * answer.seconds:.0f} ms{key}",
     )
     path = f", path {answer.path}" if answer.path else ""
@@ -109,7 +110,7 @@ def _draw_one_answer(answer: AnswerLink) -> Iterator[Line]:
         yield "answered", f"  {escape(name)}  [dim]{shown}{user}[/]"
 
 
-def _describe_user(answer: AnswerLink) -> str:
+def _describe_user(answer: Answered) -> str:
     if answer.user_id is not None:
         return f"for user {escape(answer.user_id)}"
     return f"for {len(set(answer.users)):,} users" if answer.users else "for nobody in particular"

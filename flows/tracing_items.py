@@ -8,7 +8,7 @@ from components.errors import CorruptFileError
 from components.files import read_parquet
 from components.models.availability import read_available
 from components.models.bundle import read_digest
-from components.models.overlay import Overlay, read_overlay, verify_overlay
+from components.models.overlay import Overlay, read_overlay, read_overlay_digest
 from components.packaging.release import BUNDLE
 from components.paths import Workspace
 from components.promotion.registry import Version
@@ -70,7 +70,9 @@ def _open_overlay(workspace: Workspace, bundle: str) -> tuple[Overlay, str] | No
         if snapshot is None:
             return None
         folder = overlay_folder(workspace, snapshot, bundle)
-        return (read_overlay(folder, bundle), verify_overlay(folder)) if folder.is_dir() else None
+        if not folder.is_dir():
+            return None
+        return read_overlay(folder, bundle), read_overlay_digest(folder)
     except CorruptFileError as error:
         log.warning("catalogue not read why=%s", error)
         return None

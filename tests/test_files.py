@@ -9,6 +9,7 @@ import pytest
 
 from components.errors import CorruptFileError
 from components.files import (
+    find_difference,
     hash_json,
     hash_tree,
     read_json,
@@ -34,6 +35,21 @@ def test_json_refuses_nan(tmp_path: Path) -> None:
 def test_hash_of_json_does_not_depend_on_the_order_of_keys() -> None:
     assert hash_json({"a": 1, "b": 2}) == hash_json({"b": 2, "a": 1})
     assert hash_json({"a": 1}) != hash_json({"a": 2})
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ({"a": "1", "b": "2"}, None),
+        ({"b": "2"}, "a is missing"),
+        ({"a": "1", "b": "3"}, "b is changed"),
+        ({"0": "0", "a": "1", "b": "3"}, "0 is unlisted"),
+    ],
+)
+def test_first_file_that_differs_from_what_is_listed_is_told(
+    found: dict[str, str], says: str | None
+) -> None:
+    assert find_difference({"a": "1", "b": "2"}, found) == says
 
 
 def test_truncated_json_is_told_with_its_path(tmp_path: Path) -> None:

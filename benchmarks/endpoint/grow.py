@@ -20,6 +20,7 @@ from components.models.bundle import Bundle, load_bundle, save_bundle, seal_bund
 from components.models.catalogue import Catalogue
 from components.models.golden import read_golden, write_golden
 from components.models.predictor import Predictor
+from components.models.protocol import has_row_an_item
 from components.packaging.bento import package
 from components.params import load_params
 
@@ -75,7 +76,7 @@ def grow(served: Path, target: Path, items: int, seed: int = 0) -> None:
     grown = replace(
         bundle,
         weights={
-            name: mix.apply(tensor) if _is_by_item(name, tensor, mix) else tensor
+            name: mix.apply(tensor) if has_row_an_item(name, tensor, mix.own) else tensor
             for name, tensor in bundle.weights.items()
         },
         catalogue=Catalogue(frame, embeddings_IE, has_image_I),
@@ -116,10 +117,6 @@ class Mix:
             mixed += centred[source_I] * weight_I.reshape(-1, *[1] * (rows.ndim - 1))
         mixed[: self.own] = rows
         return mixed
-
-
-def _is_by_item(name: str, tensor: np.ndarray, mix: Mix) -> bool:
-    return name.startswith("item") and tensor.shape[:1] == (mix.own,)
 
 
 def _ask_anew(bundle: Bundle, golden: Path, target: Path) -> None:

@@ -1,7 +1,5 @@
 """Where a workspace's feedback log is."""
 
-from pathlib import Path
-
 from components import sqlite
 from components.feedback.tables import LAYOUT
 from components.paths import Workspace
@@ -13,12 +11,4 @@ def find_address(workspace: Workspace, settings: Settings) -> str:
 
     Raises ParameterError if the settings name no file.
     """
-    if settings.feedback_url is None:
-        return f"{sqlite.SCHEME}{workspace.feedback}"
-    # Whole, for the endpoint may run in another folder.
-    return f"{sqlite.SCHEME}{find_file(settings.feedback_url)}"
-
-
-def find_file(address: str) -> Path:
-    """Return the file that an address names; raise ParameterError if it names none."""
-    return sqlite.find_file(address, LAYOUT)
+    return sqlite.find_address(settings.feedback_url, workspace.feedback, LAYOUT)

@@ -11,8 +11,9 @@ from sqlalchemy import PoolProxiedConnection, case, func, select
 
 from components.feedback.events import Event, LogBusyError, Remembered, Stored, Told
 from components.feedback.export import Export, begin_export, end_export
-from components.feedback.tables import events, exports, open_engine
+from components.feedback.tables import LAYOUT, events, exports
 from components.feedback.writer import Writer
+from components.sqlite import open_engine
 
 RECENT = 1_000
 
@@ -52,7 +53,7 @@ class FeedbackLog:
 
     def __init__(self, address: str) -> None:
         """Open it, made where it is missing; raises CorruptFileError if that is no such log."""
-        self._engine = open_engine(address)
+        self._engine = open_engine(address, LAYOUT)
         self._writer = Writer(self._engine)
         self._mine = threading.local()
         self._readers: list[PoolProxiedConnection] = []

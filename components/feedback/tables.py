@@ -1,8 +1,7 @@
-"""The tables of the feedback log, and how its SQLite file is opened so that a commit lasts."""
+"""The tables of the feedback log; its commits last through a power cut."""
 
 from sqlalchemy import (
     Column,
-    Engine,
     Float,
     ForeignKey,
     Index,
@@ -13,7 +12,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from components import sqlite
+from components.sqlite import Layout
 
 metadata = MetaData()
 
@@ -50,12 +49,4 @@ events = Table(
 Index("events_of_user", events.c.user_id, events.c.kind, events.c.timestamp, events.c.number)
 Index("events_of_export", events.c.kind, events.c.export)
 
-LAYOUT = sqlite.Layout("feedback log", "BEHOLDER_FEEDBACK_URL", metadata, 1, "FULL")
-
-
-def open_engine(address: str) -> Engine:
-    """Return the engine of a log, whose file and tables are made where they are missing.
-
-    Raises CorruptFileError if the file is no feedback log of this version.
-    """
-    return sqlite.open_engine(address, LAYOUT)
+LAYOUT = Layout("feedback log", "BEHOLDER_FEEDBACK_URL", metadata, 1, "FULL")

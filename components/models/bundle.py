@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save
 
 from components.errors import CorruptFileError
 from components.files import (
+    find_difference,
     hash_json,
     hash_tree,
     read_json,
@@ -116,13 +117,10 @@ def verify_bundle(folder: Path) -> str:
     manifest = read_json(folder / MANIFEST)
     found = hash_tree(folder)
     found.pop(MANIFEST, None)
-    listed: dict[str, str] = manifest["files"]
-    for name in sorted(listed.keys() | found.keys()):
-        if listed.get(name) != found.get(name):
-            state = "missing" if name not in found else "changed" if name in listed else "unlisted"
-            raise CorruptFileError(
-                f"bundle {folder}: {name} is {state}; restore it with 'dvc checkout' or retrain"
-            )
+    if difference := find_difference(manifest["files"], found):
+        raise CorruptFileError(
+            f"bundle {folder}: {difference}; restore it with 'dvc checkout' or retrain"
+        )
     return hash_json(manifest)
 
 

@@ -25,6 +25,7 @@ from safetensors.numpy import load, save
 
 from components.errors import CorruptFileError
 from components.files import (
+    find_difference,
     hash_json,
     hash_tree,
     read_json,
@@ -37,7 +38,7 @@ from components.files import (
 from components.models.availability import read_available
 from components.models.bundle import Bundle
 from components.models.catalogue import UNKNOWN, Bools, Catalogue, Floats, Ints
-from components.models.protocol import Recommender
+from components.models.protocol import Recommender, has_row_an_item
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -100,13 +101,13 @@ class Overlay:
 def widen(bundle: Bundle, overlay: Overlay) -> Recommender:
     """Return the bundle's recommender as if it had known the new items, and nobody rated them.
 
-    So histories may hold them. By the families' convention a weight whose name begins with `item`
-    has a row an item; what nobody rated has zeros there, and its image speaks for it.
+    So histories may hold them. What nobody rated has zeros in the weights that have a row an item,
+    and its image speaks for it.
     """
     known, new = len(bundle.catalogue), len(overlay.appended)
     weights = {
         name: np.concatenate([weight, np.zeros((new, *weight.shape[1:]), weight.dtype)])
-        if name.startswith("item") and len(weight) == known
+        if has_row_an_item(name, weight, known)
         else weight
         for name, weight in bundle.weights.items()
     }
@@ -148,11 +149,8 @@ def verify_overlay(folder: Path) -> str:
     manifest = _read_manifest(folder)
     found = hash_tree(folder)
     found.pop(MANIFEST, None)
-    listed: dict[str, str] = manifest["files"]
-    for name in sorted(listed.keys() | found.keys()):
-        if listed.get(name) != found.get(name):
-            state = "missing" if name not in found else "changed" if name in listed else "unlisted"
-            raise CorruptFileError(f"catalogue {folder}: {name} is {state}; {_MEND}")
+    if difference := find_difference(manifest["files"], found):
+        raise CorruptFileError(f"catalogue {folder}: {difference}; {_MEND}")
     return hash_json(manifest)
 
 
@@ -181,6 +179,11 @@ def read_overlay(folder: Path, bundle: str, digest: str | None = None) -> Overla
         )
     except (SafetensorError, KeyError) as error:
         raise CorruptFileError(f"catalogue {folder} cannot be read ({error}); {_MEND}") from error
+
+
+def read_overlay_digest(folder: Path) -> str:
+    """Return the digest of the overlay in a folder, as its manifest claims it."""
+    return hash_json(_read_manifest(folder))
 
 
 def read_counts(folder: Path) -> dict[str, int]:

@@ -55,6 +55,11 @@ class Asker:
     is_learnt: bool = False
 
 
+def has_row_an_item(name: str, weight: Floats, items: int) -> bool:
+    """Say whether a weight has a row an item; in every family those begin with `item` by name."""
+    return name.startswith("item") and weight.shape[:1] == (items,)
+
+
 def rate_pairs(mean: float, users: Side, items: Side) -> Floats:
     """Return the unclipped ratings of B pairs; a single row on one side repeats."""
     dots_B = np.einsum("bd,bd->b", *np.broadcast_arrays(users.vectors_BD, items.vectors_BD))

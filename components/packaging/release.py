@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from components.errors import CorruptFileError
-from components.files import hash_file, hash_json, read_json, write_json
+from components.files import find_difference, hash_file, hash_json, read_json, write_json
 from components.retrieval.statement import Statement
 
 # Before format 3 every list was found exactly.
@@ -100,11 +100,8 @@ def verify_release(
     """
     manifest = read_release(bento)
     listed = _narrow(manifest.files, below, leave_out)
-    found = list_files(bento, below, leave_out)
-    for name in sorted(listed.keys() | found.keys()):
-        if listed.get(name) != found.get(name):
-            state = "missing" if name not in found else "changed" if name in listed else "unlisted"
-            raise CorruptFileError(f"release {bento}: {name} is {state}; package it again")
+    if difference := find_difference(listed, list_files(bento, below, leave_out)):
+        raise CorruptFileError(f"release {bento}: {difference}; package it again")
     if not below and hash_content(manifest.files) != manifest.content:
         raise CorruptFileError(f"release {bento}: its manifest is changed; package it again")
     return manifest

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from components.child import supervised
-from components.feedback.tables import events, open_engine
+from components.feedback.tables import LAYOUT, events
+from components.sqlite import open_engine
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 2
@@ -37,7 +38,7 @@ def kill_senders(address: str, folder: Path, round_: int, enough: int) -> set[st
 
 
 def check(address: str, acknowledged: set[str]) -> None:
-    engine = open_engine(address)
+    engine = open_engine(address, LAYOUT)
     with engine.connect() as connection:
         stored = connection.execute(select(events.c.event_id)).scalars().all()
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"

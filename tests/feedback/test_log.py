@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from components.errors import CorruptFileError, ParameterError
-from components.feedback.address import find_address, find_file
+from components.feedback.address import find_address
 from components.feedback.events import Event, LogBusyError, Remembered, RepeatedIdError, Stored
 from components.feedback.log import RECENT, FeedbackLog
-from components.feedback.tables import events, open_engine
+from components.feedback.tables import LAYOUT, events
 from components.feedback.writer import Parcel, Writer, sort_out
 from components.paths import Workspace
 from components.settings import Settings
+from components.sqlite import find_file, open_engine
 
 RATING = Event("e1", "u1", "i1", "rating", 4.5, 1000)
 
@@ -67,7 +68,7 @@ def test_request_that_contradicts_itself_is_refused_whole(log: FeedbackLog):
 
 def test_event_without_a_time_gets_the_servers_and_is_the_same_when_sent_later(address: str):
     times = iter([5000.5, 6000.5])
-    engine = open_engine(address)
+    engine = open_engine(address, LAYOUT)
     writer = Writer(engine, clock=lambda: next(times))
     timeless = replace(RATING, timestamp=None)
     assert writer.submit("", [timeless]).result(30) == Stored(1, 0)
@@ -126,7 +127,7 @@ def test_whatever_is_sent_and_sent_again_is_stored_once_or_refused(
         else:
             assert isinstance(future.exception(timeout=30), RepeatedIdError)
     log.close()
-    engine = open_engine(address)
+    engine = open_engine(address, LAYOUT)
     with engine.connect() as connection:
         rows = connection.execute(select(events.c.caller, events.c.event_id, events.c.sent)).all()
     engine.dispose()
@@ -225,7 +226,7 @@ def test_ratings_of_a_user_are_found_by_an_index(log: FeedbackLog):
 
 def test_file_is_readable_by_its_owner_only_and_survives_a_crash_of_the_machine(address: str):
     log = FeedbackLog(address)
-    file = find_file(address)
+    file = find_file(address, LAYOUT)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with log._engine.connect() as connection:
         for pragma, value in (("journal_mode", "wal"), ("synchronous", 2)):
@@ -252,12 +253,12 @@ def test_file_that_is_no_log_is_refused(tmp_path: Path, content: bytes | None):
 )
 def test_address_that_names_no_file_is_refused(address: str):
     with pytest.raises(ParameterError, match="BEHOLDER_FEEDBACK_URL"):
-        find_file(address)
+        find_file(address, LAYOUT)
 
 
 def test_address_with_a_password_is_refused_without_showing_it():
     with pytest.raises(ParameterError, match="postgresql") as refused:
-        find_file("postgresql://me:secret@host/db")
+        find_file("postgresql://me:secret@host/db", LAYOUT)
     assert "secret" not in str(refused.value)
 
 
@@ -265,7 +266,8 @@ def test_log_lies_in_the_workspace_unless_the_settings_say_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     workspace = Workspace(tmp_path)
-    assert find_file(find_address(workspace, Settings())) == tmp_path / ".beholder/feedback.db"
+    own = find_address(workspace, Settings())
+    assert find_file(own, LAYOUT) == tmp_path / ".beholder/feedback.db"
     monkeypatch.chdir(tmp_path)
     elsewhere = Settings(feedback_url="sqlite:///else.db")
     assert find_address(workspace, elsewhere) == f"sqlite:///{tmp_path / 'else.db'}"

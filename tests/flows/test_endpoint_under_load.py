@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
-from components.feedback.tables import events, open_engine
+from components.feedback.tables import LAYOUT, events
 from components.packaging.pointer import read_reports
 from components.paths import Workspace
 from components.settings import load_settings
+from components.sqlite import open_engine
 from flows.deploying import BACKGROUND, endpoint_folder
 from flows.endpoint import deploy, redeploy
 from flows.releases import open_registry
@@ -94,7 +95,7 @@ def test_no_acknowledged_feedback_is_lost_over_twelve_kills_of_everything(shop: 
         for thread in threads:
             thread.join()
     acknowledged = set().union(*(teller.acknowledged for teller in tellers))
-    engine = open_engine(f"sqlite:///{shop.feedback}")
+    engine = open_engine(f"sqlite:///{shop.feedback}", LAYOUT)
     with engine.connect() as connection:
         stored = connection.execute(select(events.c.event_id)).scalars().all()
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"

@@ -146,8 +146,10 @@ def test_id_of_a_request_leads_to_its_answer_and_on_to_the_chain(own: Archive):
         assert isinstance(found, AnswerTrace)
         assert isinstance(found.chain, Trace)
         assert found.chain.version == 1
-    (answer,) = found.answers
-    assert (answer.time, answer.user_id) == ("2026-11-18T11:06:40Z", "u7")
+    (answer,) = found.to_json()["answers"]
+    assert (answer["time"], answer["user_id"]) == ("2026-11-18T11:06:40Z", "u7")
+    told = {"time", *Answered._fields} - {"at", "request_id"}
+    assert answer.keys() == told
     shown = "\n".join(f"{name} {line}" for name, line in draw_all(found))
     for words in (
         "request order-7",

@@ -17,6 +17,7 @@ from components.models.overlay import (
     find_withdrawn,
     read_counts,
     read_overlay,
+    read_overlay_digest,
     verify_overlay,
     widen,
     write_overlay,
@@ -185,6 +186,7 @@ def test_written_and_read_it_is_the_same(learn: Callable[[str], Bundle], tmp_pat
     bundle = learn("mean")
     digest = write(bundle, tmp_path / "a")
     assert write(bundle, tmp_path / "b") == digest == verify_overlay(tmp_path / "a")
+    assert read_overlay_digest(tmp_path / "a") == digest
     read, made = read_overlay(tmp_path / "a", BUNDLE, digest), lay(bundle)
     np.testing.assert_array_equal(read.embeddings_AE, made.embeddings_AE)
     assert read.appended["item_id"].tolist() == NEW
@@ -220,3 +222,5 @@ def test_overlay_of_another_bundle_or_order_is_refused(
         read_overlay(tmp_path / "a", BUNDLE, "d" * 64)
     with pytest.raises(CorruptFileError, match=r"manifest\.json is missing"):
         read_overlay(tmp_path / "nothing", BUNDLE)
+    with pytest.raises(CorruptFileError, match=r"manifest\.json is missing"):
+        read_overlay_digest(tmp_path / "nothing")
