@@ -45,11 +45,15 @@ _now: ContextVar[Asked | None] = ContextVar("asked", default=None)
 
 def begin(headers: list[tuple[bytes, bytes]]) -> Asked:
     """Begin a request in this task; its id is the caller's, if that is fit to be repeated."""
-    given = next((value for name, value in headers if name == REQUEST_ID), b"")
-    request_id = given.decode() if _FIT.fullmatch(given) else make_id()
-    asked = Asked(request_id)
+    asked = Asked(read_id(headers))
     _now.set(asked)
     return asked
+
+
+def read_id(headers: list[tuple[bytes, bytes]]) -> str:
+    """Return the id that a request brings along, or a new one where that is none to repeat."""
+    given = next((value for name, value in headers if name == REQUEST_ID), b"")
+    return given.decode() if _FIT.fullmatch(given) else make_id()
 
 
 def make_id() -> str:

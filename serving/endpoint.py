@@ -80,14 +80,13 @@ class Endpoint(Service[T]):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application that a worker runs."""
-        listen_within_bounds()
         # A name that ends in /* is none of a request.
         app: ASGIApp = Beside(super().to_asgi(is_main=is_main), ROUTES, self.inner.pages())
         app = FastPath(app, self.inner.quick())
         settings = load_settings()
         folder = settings.endpoint_folder
         lines = self.inner.lines()
-        return Reception(
+        reception = Reception(
             # Who may not ask has no body read.
             Guard(
                 Door(Turns(app, lines)),
@@ -98,6 +97,8 @@ class Endpoint(Service[T]):
             lines,
             open_meter(),
         )
+        listen_within_bounds(reception.turn_away)
+        return reception
 
     @property
     def openapi_spec(self) -> Document:

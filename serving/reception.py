@@ -6,13 +6,17 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.asked import Asked, begin
+from serving.asked import Asked, begin, read_id
 from serving.door import answer_error
+from serving.listener import Headers, Refused, TurnedAway
 from serving.metrics import Meter, route_of
 from serving.turns import Line
 
-_BUSY = "too many requests at once; try again in a second"
-_WAIT = [(b"retry-after", b"1")]
+_BUSY = Refused(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "too many requests at once; try again in a second",
+    [(b"retry-after", b"1")],
+)
 # A connection stays with the worker that took it, and a burst of them with one worker. So every
 # so many answers a caller is asked to connect again: who has nothing to do takes him sooner.
 _ANSWERS_A_CONNECTION = 256
@@ -29,6 +33,14 @@ class Reception:
         self.meter = meter
         self._asked = 0
 
+    def turn_away(self, path: str, headers: Headers) -> TurnedAway | None:
+        """Return what a request hears for which no task need begin; None: let it come in."""
+        line = self.lines.get(path)
+        if line is None or line.expect():
+            return None
+        self.meter.count_request(route_of(path), HTTPStatus.TOO_MANY_REQUESTS, 0)
+        return _BUSY, Asked(read_id(headers)).headers()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request through."""
         if scope["type"] != "http":
@@ -40,7 +52,7 @@ class Reception:
         line = self.lines.get(scope["path"])
         try:
             if line is not None and line.is_full():
-                await answer_error(named, HTTPStatus.TOO_MANY_REQUESTS, _BUSY, _WAIT)
+                await answer_error(named, _BUSY.status, _BUSY.sentence, _BUSY.headers)
             else:
                 await self.app(scope, receive, named)
         finally:

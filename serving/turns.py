@@ -25,13 +25,26 @@ class Line:
         self.patience = patience
         self.seconds = 0.0
         self._running = 0
+        self._coming = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_called = False
 
     def is_full(self) -> bool:
         """Whether who joins now would, by the times of late, wait longer than is sensible."""
-        ahead = len(self._waiting) + self._running
+        ahead = self._coming + len(self._waiting) + self._running
         return ahead >= self.places and ahead * self.seconds / self.places > self.patience
+
+    def expect(self) -> bool:
+        """Whether somebody may come, who is then counted until he has had time to join.
+
+        What the network brings at once is all seen before the first of it can join.
+        """
+        if self.is_full():
+            return False
+        if not self._coming:
+            asyncio.get_running_loop().call_soon(self._forget)
+        self._coming += 1
+        return True
 
     async def join(self) -> float:
         """Wait for a place, and return when it was taken; it must be given back by `leave`.
@@ -53,6 +66,9 @@ class Line:
         """Give a place back that was taken at a moment."""
         self.seconds += _SHARE * (time.perf_counter() - since - self.seconds)
         self._free()
+
+    def _forget(self) -> None:
+        self._coming = 0
 
     def _free(self) -> None:
         self._running -= 1

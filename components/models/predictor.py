@@ -143,7 +143,10 @@ class Predictor:
 
     def fold(self, askers: Sequence[Asker]) -> Side:
         """Return the sides of users whose whole histories the caller knows."""
-        reads_new = [bool((asker.history.items_N >= self._learnt).any()) for asker in askers]
+        reads_new = [
+            self.appended > 0 and bool((asker.history.items_N >= self._learnt).any())
+            for asker in askers
+        ]
         if not any(reads_new):
             return self._model.fold_users(askers)
         sides = [

@@ -2,12 +2,13 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 import uvicorn
 
-from serving.listener import Listener
+from serving.listener import Headers, Listener, Refused, TurnedAway
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
 
@@ -27,6 +28,12 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 class Short(Listener):
     head_bytes = 300_000
     head_seconds = 0.3
+
+    def turn_away(self, path: str, headers: Headers) -> TurnedAway | None:
+        if path != "/busy":
+            return None
+        own = [(b"x-request-id", dict(headers).get(b"x-request-id", b""))]
+        return Refused(HTTPStatus.TOO_MANY_REQUESTS, "busy", [(b"retry-after", b"1")]), own
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +129,78 @@ def test_connection_that_is_kept_is_bounded_anew_for_each_request(connect: Any):
             assert read(line, b"{}").startswith(b"HTTP/1.1 200")
         line.sendall(HEAD)
         assert read(line).startswith(b"HTTP/1.1 408")
+
+
+def busy(body: bytes = b"{}", *, method: bytes = b"POST", more: bytes = b"") -> bytes:
+    head = b" /busy?a=b HTTP/1.1\r\nx-request-id: order-7\r\ncontent-length: %d\r\n" % len(body)
+    return method + head + more + b"\r\n" + body
+
+
+def read_answers(line: socket.socket, count: int, end: bytes = b"}") -> list[bytes]:
+    """Return so many answers, each without its "HTTP/1.1 "."""
+    heard = b""
+    while heard.count(b"HTTP/1.1 ") < count or not heard.endswith(end):
+        chunk = line.recv(1 << 16)
+        assert chunk, heard
+        heard += chunk
+    return heard.split(b"HTTP/1.1 ")[1:]
+
+
+ANSWERED = HEAD + b"content-length: 2\r\n\r\n{}"
+
+
+def test_request_that_is_turned_away_hears_why_and_its_connection_stays(connect: Any):
+    with connect() as line:
+        for _ in range(3):
+            line.sendall(busy())
+            (told,) = read_answers(line, 1)
+            assert told.startswith(b"429 Too Many Requests\r\n")
+            assert b"x-request-id: order-7\r\n" in told
+            assert b"retry-after: 1\r\n" in told
+            assert error_of(told) == "busy"
+        line.sendall(ANSWERED)
+        assert read_answers(line, 1)[0].startswith(b"200")
+
+
+def test_connection_that_shall_not_be_kept_is_closed_after_a_refusal(connect: Any):
+    with connect() as line:
+        line.sendall(busy(more=b"connection: close\r\n"))
+        told = read(line)
+    assert told.startswith(b"HTTP/1.1 429")
+    assert b"connection: close\r\n" in told
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(connect: Any):
+    with connect() as line:
+        line.sendall(busy() + ANSWERED + busy())
+        told = read_answers(line, 3)
+    # The last one came while the one before was being answered.
+    assert [answer[:3] for answer in told] == [b"429", b"200", b"200"]
+
+
+def test_body_of_a_refused_request_that_never_comes_is_not_waited_for(connect: Any):
+    with connect() as line:
+        line.sendall(busy()[:-1])
+        assert read(line).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    ("request_", "end"),
+    [
+        (busy(b"z" * 100_000), b"z"),
+        (busy(b"", method=b"HEAD"), b"\r\n\r\n"),
+        (
+            b"POST /busy HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            b"{}",
+        ),
+        (busy(more=b"expect: 100-continue\r\n"), b"{}"),
+    ],
+    ids=["large body", "no body in the answer", "chunks", "body that waits for a word"],
+)
+def test_what_is_no_plain_request_is_left_to_the_application(
+    connect: Any, request_: bytes, end: bytes
+):
+    with connect() as line:
+        line.sendall(request_)
+        *_, told = read_answers(line, 2 if b"expect" in request_ else 1, end)
+    assert told.startswith(b"200")

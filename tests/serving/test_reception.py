@@ -4,6 +4,7 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
+from serving.listener import TurnedAway
 from serving.metrics import open_meter, route_of
 from serving.reception import Reception
 from serving.turns import Line
@@ -50,6 +51,26 @@ def test_full_line_is_told_at_once_and_when_to_ask_again():
     assert "try again" in json.loads(body)["error"]
     assert counted("beholder_requests_total", route="/similar", status="429") >= 1
     assert counted("beholder_request_seconds_count", route="/similar") == before
+
+
+def test_request_is_turned_away_before_it_begins_named_and_counted_like_any_other():
+    line = Line(places=1, patience=0.01)
+    line.seconds = 1.0
+    reception = Reception(echo, {"/explain": line}, open_meter())
+
+    async def main() -> list[TurnedAway | None]:
+        asked = [("/livez", []), ("/explain", []), ("/explain", [(b"x-request-id", b"order-7")])]
+        return [reception.turn_away(path, headers) for path, headers in asked]
+
+    before = counted("beholder_requests_total", route="/explain", status="429")
+    elsewhere, first, second = asyncio.run(main())
+    assert (elsewhere, first) == (None, None)
+    assert second is not None
+    refused, own = second
+    assert refused.status == 429
+    assert dict(refused.headers + own) == {b"retry-after": b"1", b"x-request-id": b"order-7"}
+    assert "try again" in refused.sentence
+    assert counted("beholder_requests_total", route="/explain", status="429") == before + 1
 
 
 def test_request_whose_caller_hung_up_is_counted_as_such():

@@ -110,3 +110,15 @@ def test_only_paths_that_have_a_line_wait_and_a_failure_gives_the_place_back():
                 continue
 
     asyncio.run(asyncio.wait_for(main(), 5))
+
+
+def test_who_is_expected_counts_until_he_has_had_time_to_join():
+    line = Line(places=1, patience=0.1)
+    line.seconds = 0.04
+
+    async def main() -> tuple[list[bool], bool]:
+        at_once = [line.expect() for _ in range(5)]
+        await asyncio.sleep(0)
+        return at_once, line.is_full()
+
+    assert asyncio.run(main()) == ([True, True, True, False, False], False)
