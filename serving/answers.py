@@ -21,26 +21,24 @@ from serving.named import (
 )
 from serving.refusal import Refusal
 from serving.release import Release
-from serving.schemas import (
+from serving.schemas.answers import (
     Counts,
     ModelAnswer,
     Origin,
     PredictAnswer,
     PredictByImageAnswer,
     PredictedRating,
-    PredictRequest,
     RecommendAnswer,
     RecommendByImageAnswer,
     RecommendedItem,
     RecommendedLook,
-    RecommendRequest,
     Retrieval,
     SearchFacts,
     SimilarAnswer,
     SimilarItem,
-    SimilarRequest,
     UserRating,
 )
+from serving.schemas.requests import PredictRequest, RecommendRequest, SimilarRequest
 
 # How many times k of the look-alikes a user's taste may choose from, and looks of the best.
 _CIRCLE = 5

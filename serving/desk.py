@@ -23,19 +23,21 @@ from serving.looking import Looking
 from serving.metrics import open_meter
 from serving.refusal import Refusal, not_ready
 from serving.release import Release, find_release, open_release
-from serving.schemas import (
+from serving.schemas.answers import (
     FeedbackAnswer,
-    FeedbackRequest,
     ModelAnswer,
     PredictAnswer,
     PredictByImageAnswer,
-    PredictByImageRequest,
-    PredictRequest,
     RecommendAnswer,
     RecommendByImageAnswer,
+    SimilarAnswer,
+)
+from serving.schemas.requests import (
+    FeedbackRequest,
+    PredictByImageRequest,
+    PredictRequest,
     RecommendByImageRequest,
     RecommendRequest,
-    SimilarAnswer,
     SimilarRequest,
 )
 

@@ -10,7 +10,8 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from components.pictures import MEDIA_TYPE
 from serving.inputs import JSON
-from serving.schemas import MAX_ID, Problem
+from serving.schemas.answers import Problem
+from serving.schemas.fields import MAX_ID
 
 _REF = "#/components/schemas/{model}"
 _PICTURES = (MEDIA_TYPE, "image/svg+xml")

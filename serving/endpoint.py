@@ -20,15 +20,8 @@ from serving.inputs import FORM, JSON, FormInput
 from serving.listener import listen_within_bounds
 from serving.metrics import open_meter
 from serving.reception import Reception
-from serving.schemas import (
-    ExplainAnswer,
-    ExplainRequest,
-    ItemAnswer,
-    ItemsAnswer,
-    ItemsRequest,
-    ModelAnswer,
-    PictureRequest,
-)
+from serving.schemas.answers import ExplainAnswer, ItemAnswer, ItemsAnswer, ModelAnswer
+from serving.schemas.requests import ExplainRequest, ItemsRequest, PictureRequest
 from serving.scopes import ROUTES
 from serving.turns import Turns
 

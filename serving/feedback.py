@@ -16,7 +16,8 @@ from serving.answers import origin
 from serving.named import check_rating, unknown_items, unknown_users
 from serving.refusal import Refusal
 from serving.release import Release
-from serving.schemas import FeedbackAnswer, FeedbackRequest
+from serving.schemas.answers import FeedbackAnswer
+from serving.schemas.requests import FeedbackRequest
 
 # Clocks differ; what lies further ahead is an error, and would outdo every later rating.
 _AHEAD_SECONDS = 86_400

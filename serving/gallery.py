@@ -21,13 +21,9 @@ from components.settings import load_settings
 from serving.inputs import JSON, parse_fields, parse_json, require_json
 from serving.page import MEDIA_TYPES, POLICY, read_page
 from serving.refusal import Refusal, not_ready, write_error
-from serving.schemas import (
-    MAX_ID,
-    Answer,
-    ExplainRequest,
-    ItemsRequest,
-    PictureRequest,
-)
+from serving.schemas.answers import Answer
+from serving.schemas.fields import MAX_ID
+from serving.schemas.requests import ExplainRequest, ItemsRequest, PictureRequest
 
 if TYPE_CHECKING:
     from serving.desk import Desk

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from serving.refusal import Refusal
-from serving.schemas import MAX_LIST, MAX_PICTURES
+from serving.schemas.fields import MAX_LIST, MAX_PICTURES
 from serving.wording import describe
 
 JSON = "application/json"

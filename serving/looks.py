@@ -7,15 +7,8 @@ from components.pictures import first_images
 from serving.answers import facts, origin
 from serving.named import belong, find, require_item, unique
 from serving.release import Release
-from serving.schemas import (
-    ExplainAnswer,
-    ExplainRequest,
-    ItemAnswer,
-    ItemsAnswer,
-    ItemsRequest,
-    ItemSummary,
-    Reason,
-)
+from serving.schemas.answers import ExplainAnswer, ItemAnswer, ItemsAnswer, ItemSummary, Reason
+from serving.schemas.requests import ExplainRequest, ItemsRequest
 
 
 def list_items(release: Release, request: ItemsRequest) -> ItemsAnswer:

@@ -15,7 +15,7 @@ from components.settings import Settings
 from serving.asked import now
 from serving.guard import caller
 from serving.metrics import open_meter
-from serving.schemas import (
+from serving.schemas.answers import (
     PredictAnswer,
     PredictByImageAnswer,
     RecommendAnswer,

@@ -22,18 +22,20 @@ from serving.fastpath import Quick
 from serving.inputs import JSON, form_input, json_input
 from serving.lifeline import follow
 from serving.refusal import ExpectedFilter, Refusal, not_ready
-from serving.schemas import (
+from serving.schemas.answers import (
     FeedbackAnswer,
-    FeedbackRequest,
     PredictAnswer,
     PredictByImageAnswer,
-    PredictByImageRequest,
-    PredictRequest,
     RecommendAnswer,
     RecommendByImageAnswer,
+    SimilarAnswer,
+)
+from serving.schemas.requests import (
+    FeedbackRequest,
+    PredictByImageRequest,
+    PredictRequest,
     RecommendByImageRequest,
     RecommendRequest,
-    SimilarAnswer,
     SimilarRequest,
 )
 from serving.turns import Line

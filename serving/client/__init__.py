@@ -5,6 +5,6 @@ It needs httpx and pydantic only; the service's own libraries are not imported.
 
 from serving.client.beholder import Beholder, History, Picture
 from serving.client.transport import EndpointError
-from serving.schemas import FeedbackEvent, RatedItem
+from serving.schemas.requests import FeedbackEvent, RatedItem
 
 __all__ = ["Beholder", "EndpointError", "FeedbackEvent", "History", "Picture", "RatedItem"]

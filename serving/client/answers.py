@@ -6,7 +6,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from serving.client.transport import REQUEST_ID, EndpointError
-from serving.schemas import (
+from serving.schemas.answers import (
     ExplainAnswer,
     FeedbackAnswer,
     ItemAnswer,

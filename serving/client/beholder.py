@@ -22,7 +22,7 @@ from serving.client.answers import (
 )
 from serving.client.feedback import Feedback
 from serving.client.transport import EndpointError, Patience, Transport
-from serving.schemas import RatedItem
+from serving.schemas.requests import RatedItem
 
 # A path, an image's bytes, or an open file.
 Picture = str | os.PathLike[str] | bytes | BinaryIO

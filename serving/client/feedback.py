@@ -6,7 +6,7 @@ from typing import Any
 
 from serving.client.answers import Acknowledged, Named, read_answer
 from serving.client.transport import Transport
-from serving.schemas import FeedbackEvent
+from serving.schemas.requests import FeedbackEvent
 
 
 class Feedback:

@@ -16,7 +16,7 @@ from serving.answers import (
 )
 from serving.refusal import Refusal
 from serving.release import Release, open_release
-from serving.schemas import PredictRequest, RecommendRequest, SimilarRequest
+from serving.schemas.requests import PredictRequest, RecommendRequest, SimilarRequest
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from components.packaging.release import read_release, write_release
 from serving.answers import describe, origin, recommend
 from serving.current import Current
 from serving.release import open_release
-from serving.schemas import RecommendRequest
+from serving.schemas.requests import RecommendRequest
 
 Begin = Callable[[Path, Path | None], Current]
 

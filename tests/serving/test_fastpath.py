@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from serving.fastpath import FastPath, Quick
 from serving.refusal import Refusal
-from serving.schemas import Origin, SimilarRequest
+from serving.schemas.answers import Origin
+from serving.schemas.requests import SimilarRequest
 
 
 def echo(request: SimilarRequest) -> BaseModel:

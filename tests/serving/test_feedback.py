@@ -15,7 +15,8 @@ from serving.answers import recommend
 from serving.feedback import open_log, recall, take
 from serving.refusal import Refusal
 from serving.release import Release, open_release
-from serving.schemas import FeedbackAnswer, FeedbackRequest, RecommendAnswer, RecommendRequest
+from serving.schemas.answers import FeedbackAnswer, RecommendAnswer
+from serving.schemas.requests import FeedbackRequest, RecommendRequest
 
 
 @pytest.fixture(scope="module")

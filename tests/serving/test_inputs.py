@@ -8,7 +8,11 @@ from starlette.requests import Request
 
 from serving.inputs import form_input, json_input, parse_json
 from serving.refusal import Refusal
-from serving.schemas import PredictByImageRequest, RecommendByImageRequest, RecommendRequest
+from serving.schemas.requests import (
+    PredictByImageRequest,
+    RecommendByImageRequest,
+    RecommendRequest,
+)
 
 
 def read(descriptor: Any, content: bytes, content_type: str | None) -> Any:

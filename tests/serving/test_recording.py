@@ -15,7 +15,7 @@ from serving.asked import answered_from, begin
 from serving.guard import caller
 from serving.recording import open_log, record
 from serving.release import Release, open_release
-from serving.schemas import PredictRequest, RecommendRequest, SimilarRequest
+from serving.schemas.requests import PredictRequest, RecommendRequest, SimilarRequest
 
 
 class Kept(AnswerLog):

@@ -15,7 +15,7 @@ from components.packaging.bento import package
 from components.packaging.release import BUNDLE
 from serving.answers import describe, similar
 from serving.release import MAX_MEGAPIXELS, find_release, open_release
-from serving.schemas import SimilarRequest
+from serving.schemas.requests import SimilarRequest
 
 
 @pytest.fixture

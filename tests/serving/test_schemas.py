@@ -1,10 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from serving.schemas import (
-    MAX_ID,
-    MAX_K,
-    MAX_LIST,
+from serving.schemas.fields import MAX_ID, MAX_K, MAX_LIST
+from serving.schemas.requests import (
     PredictRequest,
     RecommendByImageRequest,
     RecommendRequest,

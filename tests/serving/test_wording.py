@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from serving.schemas import RecommendByImageRequest, RecommendRequest
+from serving.schemas.requests import RecommendByImageRequest, RecommendRequest
 from serving.wording import describe
 
 

@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from opening import open_it
 
 from serving import answers
-from serving.schemas import RecommendAnswer, RecommendRequest
+from serving.schemas.answers import RecommendAnswer
+from serving.schemas.requests import RecommendRequest
 
 release = open_it()
 app = FastAPI()

@@ -7,7 +7,8 @@ import litserve
 from opening import open_it
 
 from serving import answers
-from serving.schemas import RecommendAnswer, RecommendRequest
+from serving.schemas.answers import RecommendAnswer
+from serving.schemas.requests import RecommendRequest
 
 
 class Recommending(litserve.LitAPI):

@@ -4,7 +4,8 @@ import bentoml
 from opening import open_it
 
 from serving import answers
-from serving.schemas import RecommendAnswer, RecommendRequest
+from serving.schemas.answers import RecommendAnswer
+from serving.schemas.requests import RecommendRequest
 
 
 @bentoml.service(workers=1)
