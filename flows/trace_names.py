@@ -19,6 +19,12 @@ ACCEPTED = (
     "of an answer's header, a batch, a data version, or item:ID, user:ID, image:SHA256, request:ID"
 )
 
+# What is said of an alias that names nothing yet.
+_NEXT = {
+    "champion": "no version is champion yet; 'beholder retrain' makes the first",
+    "previous": "no version was champion before the one of now; 'beholder trace champion' shows "
+    "that, 'beholder ledger' how it became it",
+}
 _LEAST_PREFIX = 4
 _SHOWN = 6
 _BENTO = "beholder"
@@ -117,6 +123,8 @@ def choose_name(question: Question, names: Sequence[Name]) -> Name | None:
 
 def explain_unknown(question: Question, names: Sequence[Name]) -> ParameterError:
     """Return the error that says that nothing is called so, what may be asked, and what is near."""
+    if question.kind in (None, "version") and question.text.lower() in _NEXT:
+        return ParameterError(_NEXT[question.text.lower()])
     texts = {name.text.lower(): name for name in names}
     # An id's beginning is what people have: a mistake in it still shows.
     heads = {text[: max(len(question.text), _LEAST_PREFIX)]: name for text, name in texts.items()}
