@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Literal, get_args
 
 from components.errors import ParameterError
+from components.promotion.moving import CHAMPION, PREVIOUS
 
 Kind = Literal[
     "version", "lineage", "run", "bento", "bundle", "batch", "data", "image", "item", "user",
@@ -21,8 +22,8 @@ ACCEPTED = (
 
 # What is said of an alias that names nothing yet.
 _NEXT = {
-    "champion": "no version is champion yet; 'beholder retrain' makes the first",
-    "previous": "no version was champion before the one of now; 'beholder trace champion' shows "
+    CHAMPION: "no version is champion yet; 'beholder retrain' makes the first",
+    PREVIOUS: "no version was champion before the one of now; 'beholder trace champion' shows "
     "that, 'beholder ledger' how it became it",
 }
 _LEAST_PREFIX = 4
