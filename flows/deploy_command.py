@@ -4,7 +4,7 @@ import typer
 
 from components.errors import ConflictError, ParameterError, WorkspaceError
 from components.paths import Workspace
-from components.promotion.registry import Version
+from components.promotion.registry import CHAMPION, PREVIOUS, Version
 from components.promotion.review import Standing, find_obstacle
 from components.settings import load_settings
 from flows.deploying import BACKGROUND, find_live
@@ -13,8 +13,6 @@ from flows.endpoint_settings import describe_keys
 from flows.refreshing import describe_catalogue
 from flows.releases import open_registry, require_champion
 from flows.reviewing import look
-
-CHAMPION, PREVIOUS = "champion", "previous"
 
 
 def deploy_and_show(workspace: Workspace, name: str, reason: str) -> None:

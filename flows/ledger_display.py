@@ -14,6 +14,8 @@ from components.promotion.chain import Chain, Entry
 from flows.releases import open_registry
 
 _SHOWN_FLAWS = 10
+_INDENT = 7
+_LEAST_WIDTH = 60
 _COLOURS = {"moved": "green", "rollback": "yellow", "found": "red", "refused": "red"}
 
 
@@ -27,18 +29,32 @@ def show_ledger(workspace: Workspace, *, version: int | None, last: int, as_json
             typer.echo(json.dumps(asdict(entry), ensure_ascii=False))
         return
     if not entries:
-        about = "" if version is None else f" of version {version}"
-        raise WorkspaceError(
-            f"the ledger {ledger.place} holds nothing{about} yet; run 'beholder retrain'"
-        )
+        raise WorkspaceError(explain_nothing(chain, version, ledger.place))
     console = Console(highlight=False)
+    is_short = console.is_terminal and version is None
+    width = max(console.width, _LEAST_WIDTH) if is_short else None
     for entry in entries:
-        for line in draw_entry(entry):
+        for line in draw_entry(entry, width):
             console.print(line, soft_wrap=not console.is_terminal)
+    whole = "; 'beholder ledger VERSION' shows reasons whole" if is_short else ""
     console.print(
         f"[dim]{len(entries):,} of {len(chain.entries):,} entries in {escape(ledger.place)}, "
-        "times in UTC[/]",
+        f"times in UTC{whole}[/]",
         soft_wrap=True,
+    )
+
+
+def explain_nothing(chain: Chain, version: int | None, place: str) -> str:
+    """Return why there is nothing to show of a version, or of all, and what to do."""
+    known = [entry.version for entry in chain.entries if entry.version is not None]
+    if version is None or not known:
+        return f"the ledger {place} holds nothing yet; run 'beholder retrain'"
+    span = (
+        f"versions {min(known)} to {max(known)}" if len(set(known)) > 1 else f"version {known[0]}"
+    )
+    return (
+        f"the ledger {place} tells nothing of version {version}, only of {span}; "
+        "'beholder ledger' shows all"
     )
 
 
@@ -59,13 +75,14 @@ def select_entries(
     return fitting[-last:]
 
 
-def draw_entry(entry: Entry) -> Iterator[str]:
-    """Yield the lines of an entry: what, when and who, and below it why."""
+def draw_entry(entry: Entry, width: int | None = None) -> Iterator[str]:
+    """Yield the lines of an entry: what, when and who, and below it why, in a line so wide."""
     colour = _COLOURS.get(entry.kind, "bold")
     when, what = entry.time[:19].replace("T", " "), escape(describe_kind(entry))
     yield f"{entry.number:>5}  [dim]{when}[/]  [{colour}]{what}[/]  [dim]{escape(entry.actor)}[/]"
     if reason := describe_reason(entry):
-        yield f"       [dim]{escape(reason)}[/]"
+        shown = reason if width is None else shorten(reason, width - _INDENT)
+        yield f"{' ' * _INDENT}[dim]{escape(shown)}[/]"
 
 
 def describe_kind(entry: Entry) -> str:
@@ -94,6 +111,11 @@ def describe_reason(entry: Entry) -> str:
         return entry.reason
     named = ((name, entry.evidence.get(name)) for name in ("lineage", "digest", "run"))
     return ", ".join(f"{name} {str(value)[:16]}" for name, value in named if value)
+
+
+def shorten(text: str, length: int = 160) -> str:
+    """Return a text of so many characters at most."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def verify_ledger(workspace: Workspace) -> int:

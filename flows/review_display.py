@@ -23,6 +23,8 @@ from flows.reviewing import explain_staleness, list_ways, look, read_standings
 _COLOURS = {"awaiting review": "yellow", "approved": "yellow", "champion": "green"}
 # What a person may still decide about.
 _OPEN = ("awaiting review", "approved", "inconclusive")
+# Decided by the verdict that it had then: what came later makes nothing of that old.
+_MADE = ("champion", "champion before")
 
 
 def show_list(workspace: Workspace, *, every: bool, as_json: bool) -> None:
@@ -69,7 +71,7 @@ def summarise(version: Version, standing: Standing) -> dict[str, Any]:
         "version": standing.number,
         "state": standing.state,
         "is_pending": standing.is_pending,
-        "is_stale": standing.is_stale,
+        "is_stale": standing.is_stale and standing.state not in _MADE,
         "champion": standing.champion,
         "judged_beside": standing.judged_beside,
         "evidence": standing.evidence,
@@ -89,6 +91,7 @@ def show_review(workspace: Workspace, number: int, *, as_json: bool) -> None:
     scene = look(workspace)
     version = scene.registry.version(number)
     standing = scene.stand(version)
+    previous = scene.registry.previous()
     told = [entry for entry in scene.chain.entries if entry.version == number]
     if as_json:
         content = {
@@ -113,7 +116,7 @@ def show_review(workspace: Workspace, number: int, *, as_json: bool) -> None:
             console.print()
             console.print(draw_slices(held, verdict))
     console.print()
-    for line in (*draw_facts(version, standing), *draw_past(told), *draw_next(standing)):
+    for line in (*draw_facts(version, standing), *draw_past(told), *draw_next(standing, previous)):
         console.print(line, soft_wrap=True)
 
 
@@ -145,7 +148,10 @@ def draw_head(version: Version, standing: Standing) -> Iterator[str]:
     yield f"[bold]verdict[/]   {verdict.decision}"
     for reason in verdict.reasons:
         yield f"          {escape(reason)}"
-    if standing.is_stale:
+    if standing.state in _MADE:
+        if beside := tell_judged_beside(standing):
+            yield f"[bold]judged[/]    {beside}"
+    elif standing.is_stale:
         yield f"[bold]judged[/]    [yellow]{escape(explain_staleness(standing))}[/]"
         if is_open(standing):
             yield "          [yellow]an approval judges it anew, and promotes nothing[/]"
@@ -153,6 +159,16 @@ def draw_head(version: Version, standing: Standing) -> Iterator[str]:
         yield "[bold]judged[/]    by the ladder, for there is no champion"
     else:
         yield f"[bold]judged[/]    beside version {standing.champion}, the champion"
+
+
+def tell_judged_beside(standing: Standing) -> str | None:
+    """Return beside whom the verdict was found that made a version champion; None if untold."""
+    beside = (standing.judged_beside or "").partition(" by ")[0]
+    if not beside:
+        return None
+    if beside == "none":
+        return "by the ladder, for there was no champion"
+    return f"beside version {beside}, the champion then"
 
 
 def draw_scores(comparison: Comparison) -> Table:
@@ -232,8 +248,15 @@ def draw_past(told: list[Entry]) -> Iterator[str]:
             yield f"[bold]ledger[/]    {escape(says)}"
 
 
-def draw_next(standing: Standing) -> Iterator[str]:
-    """Yield the commands by which a person decides, where something is to be decided."""
+def draw_next(standing: Standing, previous: Version | None) -> Iterator[str]:
+    """Yield the commands by which a person decides, goes back from it, or goes back to it."""
+    if standing.state == "champion" and previous is not None:
+        yield f"\n  beholder rollback --reason …  [dim]goes back to version {previous.number}[/]"
+    elif standing.state == "champion":
+        yield "\n  beholder retrain  [dim]looks for a better one; it replaced nobody[/]"
+    elif standing.state == "champion before":
+        back = f"beholder rollback --to {standing.number} --reason …"
+        yield f"\n  {back}  [dim]makes it champion again[/]"
     if standing.state in _OPEN:
         _, approve, reject = list_ways(standing)
         yield f"\n  {escape(approve)}"

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Literal, get_args
 
 from components.errors import ParameterError
+from components.promotion.moving import CHAMPION, PREVIOUS
 
 Kind = Literal[
     "version", "lineage", "run", "bento", "bundle", "batch", "data", "image", "item", "user",
@@ -19,6 +20,12 @@ ACCEPTED = (
     "of an answer's header, a batch, a data version, or item:ID, user:ID, image:SHA256, request:ID"
 )
 
+# What is said of an alias that names nothing yet.
+_NEXT = {
+    CHAMPION: "no version is champion yet; 'beholder retrain' makes the first",
+    PREVIOUS: "no version was champion before the one of now; 'beholder trace champion' shows "
+    "that, 'beholder ledger' how it became it",
+}
 _LEAST_PREFIX = 4
 _SHOWN = 6
 _BENTO = "beholder"
@@ -117,6 +124,8 @@ def choose_name(question: Question, names: Sequence[Name]) -> Name | None:
 
 def explain_unknown(question: Question, names: Sequence[Name]) -> ParameterError:
     """Return the error that says that nothing is called so, what may be asked, and what is near."""
+    if question.kind in (None, "version") and question.text.lower() in _NEXT:
+        return ParameterError(_NEXT[question.text.lower()])
     texts = {name.text.lower(): name for name in names}
     # An id's beginning is what people have: a mistake in it still shows.
     heads = {text[: max(len(question.text), _LEAST_PREFIX)]: name for text, name in texts.items()}

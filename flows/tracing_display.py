@@ -12,7 +12,7 @@ from rich.markup import escape
 from components.answers.answered import Answered
 from components.paths import Workspace
 from flows.archive import Archive
-from flows.ledger_display import describe_kind, describe_reason
+from flows.ledger_display import describe_kind, describe_reason, shorten
 from flows.trace_chain import (
     AnswerTrace,
     BatchLink,
@@ -130,7 +130,7 @@ def draw_trace(found: Trace) -> Iterator[Line]:
         when, what = _minute(entry.time), escape(describe_kind(entry))
         yield "decisions", f"{when}  {what}  [dim]{escape(entry.actor)}[/]"
         if reason := describe_reason(entry):
-            yield "decisions", f"  [dim]{escape(_cut(reason))}[/]"
+            yield "decisions", f"  [dim]{escape(shorten(reason))}[/]"
     if not found.decisions:
         yield "decisions", _gone("the ledger tells nothing of it; see 'beholder ledger verify'")
     yield from _draw_bento(found)
@@ -333,10 +333,6 @@ def _gone(why: str) -> str:
 
 def _minute(time: str) -> str:
     return time[:19].replace("T", " ")
-
-
-def _cut(text: str, length: int = 160) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _count(batches: tuple[BatchLink, ...]) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from components.batches import Batch
 
+# Who decides changes no result.
+_LEFT_OUT = "review."
 _PACKAGE = re.compile(r"^([A-Za-z0-9][\w.\-]*)(?:\[[^\]]*\])?==([^\s;]+)")
 
 
@@ -84,7 +86,7 @@ def find_changes(before: Inputs, after: Inputs) -> Changes:
         commit = Change("git commit", before.commit, after.commit)
     return Changes(
         data=_compare_batches(before.batches, after.batches),
-        params=_compare(before.params, after.params),
+        params=_compare(_select(before.params), _select(after.params)),
         code=_compare(before.code, after.code),
         packages=_compare(before.packages, after.packages),
         commit=commit,
@@ -116,6 +118,12 @@ def _compare_batches(
         before=Totals.of(before),
         after=Totals.of(after),
     )
+
+
+def _select(params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if params is None:
+        return None
+    return {name: value for name, value in params.items() if not name.startswith(_LEFT_OUT)}
 
 
 def _compare(

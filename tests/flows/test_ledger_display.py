@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from components.errors import WorkspaceError
 from components.paths import Workspace
 from components.promotion.gate import Verdict
 from components.promotion.registry import Registry
@@ -60,6 +61,36 @@ def test_json_is_every_entry_whole(registry: Registry, show):
     assert [entry["number"] for entry in entries] == list(range(1, len(entries) + 1))
     assert "moving" in {entry["kind"] for entry in entries}
     assert len(show(as_json=True, last=2)) == 2
+
+
+def test_version_that_is_not_there_is_said_with_those_that_are(registry: Registry, show):
+    with pytest.raises(WorkspaceError, match=r"of version 77, only of versions 1 to 2; 'beholder"):
+        show(version=77)
+
+
+def test_ledger_of_no_version_leads_to_the_first(workspace: Workspace, show):
+    for version in (None, 1):
+        with pytest.raises(WorkspaceError, match=r"holds nothing yet; run 'beholder retrain'"):
+            show(version=version)
+
+
+def test_long_reason_is_whole_but_on_a_terminal_that_shows_every_version(
+    registry: Registry, show, monkeypatch: pytest.MonkeyPatch
+):
+    reason = "odd " * 100 + "lists"
+    registry.roll_back(registry.version(2), registry.version(1), reason=reason)
+    assert lines_of(show()).count(reason) == 1
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")  # 80 columns, no colours
+    shown = lines_of(show())
+    assert reason not in shown
+    assert f"       {reason[:72]}…" in shown
+    assert "'beholder ledger VERSION' shows reasons whole" in shown
+    assert reason in " ".join(" ".join(show(version=2)).split())
+
+
+def lines_of(lines: list[str]) -> str:
+    return "\n".join(lines)
 
 
 def test_changed_line_is_named_by_verify_and_seen_in_the_status(

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from flows.review_display import show_list, show_review
+from components.promotion.review import Standing
+from flows.review_display import show_list, show_review, tell_judged_beside
 from flows.reviewing import list_ways
 from flows.status import show_status
 from tests.flows.desk import Desk
@@ -55,6 +56,36 @@ def test_stale_verdict_is_shown_as_such(desk: Desk, capsys: Capture):
     # Nobody is asked to look at what a newer champion has overtaken.
     show_list(desk.workspace, every=False, as_json=False)
     assert "nothing awaits review" in capsys.readouterr().out
+
+
+def test_champion_is_of_no_old_numbers_and_shows_the_way_back(desk: Desk, capsys: Capture):
+    show_review(desk.workspace, 1, as_json=False)
+    shown = capsys.readouterr().out
+    assert "beholder retrain  looks for a better one; it replaced nobody" in shown
+    desk.registry.promote(desk.registry.version(2), desk.registry.version(1))
+    show_review(desk.workspace, 2, as_json=False)
+    shown = capsys.readouterr().out
+    assert "judged    beside version 1, the champion then" in shown
+    assert "beholder rollback --reason …  goes back to version 1" in shown
+    show_review(desk.workspace, 1, as_json=False)
+    shown = capsys.readouterr().out
+    assert "now the champion is" not in shown
+    assert "beholder rollback --to 1 --reason …  makes it champion again" in shown
+    for number in (1, 2):
+        show_review(desk.workspace, number, as_json=True)
+        assert json.loads(capsys.readouterr().out)["is_stale"] is False
+
+
+@pytest.mark.parametrize(
+    ("judged_beside", "says"),
+    [
+        ("none by abc", "by the ladder, for there was no champion"),
+        ("3 by abc", "beside version 3, the champion then"),
+        (None, None),
+    ],
+)
+def test_what_a_champion_was_judged_beside_is_told(judged_beside: str | None, says: str | None):
+    assert tell_judged_beside(Standing(4, champion=4, judged_beside=judged_beside)) == says
 
 
 def test_status_names_what_awaits_review_until_it_is_decided(desk: Desk, capsys: Capture):

@@ -109,6 +109,19 @@ def test_unknown_id_in_an_empty_registry_is_said_plainly():
     assert "nearest" not in str(explain_unknown(Question("3"), []))
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("previous", "no version was champion before the one of now; 'beholder trace champion'"),
+        ("Champion", "no version is champion yet; 'beholder retrain'"),
+    ],
+)
+def test_alias_that_names_nothing_yet_is_said_plainly(text: str, says: str):
+    for kind in (None, "version"):
+        assert str(explain_unknown(Question(text, kind), [])).startswith(says)  # type: ignore[arg-type]
+    assert "accepted are" in str(explain_unknown(Question(text, "run"), []))
+
+
 @given(st.text(max_size=60))
 def test_no_text_is_more_than_an_expected_failure(text: str):
     with suppress(ParameterError):

@@ -287,6 +287,11 @@ def test_unknown_id_names_the_nearest(archive: Archive):
         trace(archive, "champoin")
 
 
+def test_previous_version_that_there_is_none_of_is_said_plainly(archive: Archive):
+    with pytest.raises(ParameterError, match=r"^no version was champion before.*'beholder ledger'"):
+        trace(archive, "previous")
+
+
 def test_version_is_asked_for_by_any_name_and_a_batch_is_none(archive: Archive):
     assert find_version(archive, "models:/beholder@champion").number == 1
     with pytest.raises(ParameterError, match="which is no version"):

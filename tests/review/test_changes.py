@@ -47,6 +47,11 @@ def test_keys_that_differ_came_or_went_are_told_in_order():
     )
 
 
+def test_who_decides_is_no_change_of_a_result():
+    after = replace(MADE, params={**(MADE.params or {}), "review.policy": "required"})
+    assert find_changes(MADE, after).params == ()
+
+
 def test_values_that_python_takes_for_equal_are_told_apart():
     before, after = replace(MADE, params={"a": 1}), replace(MADE, params={"a": True})
     assert find_changes(before, after).params == (Change("a", "1", "true"),)
