@@ -28,7 +28,7 @@ from components.models.catalogue import Bools, Catalogue, Floats, History, Ints,
 from components.models.categories import Categories
 from components.models.protocol import Asker, Side, Weights
 from components.models.ridge import path_of, solve_ridge, stack_priors
-from components.models.session import Session, above_mean
+from components.models.session import Mood, Session, above_mean
 
 # Users whose solution is kept, at less than a kilobyte each.
 _REMEMBERED = 65_536
@@ -93,6 +93,7 @@ class Hybrid:
         self._rated = self._fold_rated_items(looks_IK, users)
         self._items = self._fold_known_items(catalogue, users)
         self._solve_learnt = lru_cache(_REMEMBERED)(lambda user: self._solve(users.history(user)))
+        self._listen_learnt = lru_cache(_REMEMBERED)(lambda user: self._listen(users.history(user)))
 
     def fold_users(self, users: Sequence[Asker]) -> Side:
         """Return z_u with λ_u and ν_u, and t_u; a user known from training is one like others."""
@@ -155,9 +156,18 @@ class Hybrid:
 
     def _read_mood(self, asker: Asker) -> np.ndarray:
         """Return what the latest ratings add to items that were rated, and to new ones."""
-        history = asker.history
-        above_N = above_mean(history.ratings_N, self.mean, self._mean_prior)
-        return self._session.read(history.times_N, above_N, asker.now)
+        history, now = asker.history, asker.now
+        if asker.is_learnt and now is not None and len(history):
+            mood = self._listen_learnt(asker.user)
+            if mood.last < now:
+                return self._session.fade(mood, now)
+        return self._session.read(history.times_N, self._above_mean(history), now)
+
+    def _listen(self, history: History) -> Mood:
+        return self._session.listen(history.times_N, self._above_mean(history))
+
+    def _above_mean(self, history: History) -> np.ndarray:
+        return above_mean(history.ratings_N, self.mean, self._mean_prior)
 
     def _expect(self, history: History) -> tuple[np.ndarray, np.ndarray]:
         """Return z's prior mean (C,), and κ λ_u and κ' ν_u: what is known without any rating."""

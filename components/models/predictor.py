@@ -101,6 +101,8 @@ class Predictor:
         `times` are in seconds, one a pair; without them, the ratings are of no particular time.
         """
         pairs = list(rated)
+        if not pairs:
+            return History.empty(), []
         indices = self.bundle.catalogue.find([item for item, _ in pairs])
         known = indices != UNKNOWN
         ratings = np.array([rating for _, rating in pairs], dtype=np.float32)

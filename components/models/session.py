@@ -32,18 +32,39 @@ class Session:
         tell anything.
         """
         past_N = np.zeros(0, bool) if now is None else times_N < now
-        if not past_N.any():
+        if now is None or not past_N.any():
             return np.zeros(len(self.weights_SF))
-        age_N = (now or 0) - times_N[past_N]
+        return self.fade(self.listen(times_N[past_N], residuals_N[past_N]), now)
+
+    def listen(self, times_N: Ints, residuals_N: np.ndarray) -> "Mood":
+        """Return what ratings, at least one, tell at the moment of the last of them."""
+        last = int(times_N.max())
+        age_N = last - times_N
         # Those of the same second share their place, whatever order they came in.
         sorted_N = np.sort(age_N)
         later_N = np.searchsorted(sorted_N, age_N)
         since_N = (later_N + np.searchsorted(sorted_N, age_N, "right") - 1) / 2
-        faded_FN = self.rates_F2 @ np.stack([age_N, since_N])
-        kernel_FN = np.exp(-faded_FN)
-        levels_F = kernel_FN @ residuals_N[past_N] / (kernel_FN.sum(1) + self.prior)
+        kernel_FN = np.exp(-self.rates_F2 @ np.stack([age_N, since_N]))
+        return Mood(last, kernel_FN @ residuals_N, kernel_FN.sum(1))
+
+    def fade(self, mood: "Mood", now: int) -> np.ndarray:
+        """Return the offsets (S,) at a moment that is not before the mood's."""
+        left_F = np.exp(-self.rates_F2[:, 0] * np.float64(now - mood.last))
+        levels_F = left_F * mood.told_F / (left_F * mood.weight_F + self.prior)
         offsets_S: np.ndarray = self.weights_SF @ levels_F
         return offsets_S
+
+
+@dataclass(frozen=True)
+class Mood:
+    """Σ k r and Σ k of ratings at the moment of the last of them (seconds); then they fade alike.
+
+    So who asks again and again is listened to once.
+    """
+
+    last: int
+    told_F: np.ndarray
+    weight_F: np.ndarray
 
 
 def above_mean(ratings_N: Floats, mean: float, prior: float) -> np.ndarray:

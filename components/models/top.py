@@ -7,6 +7,8 @@ from components.models.catalogue import Floats, Ints
 # Below so many scores, one partition of them all costs less than the detour.
 _WORTH_BLOCKS = 4096
 _BLOCK = 128
+# So few are sorted whole before anything could be left out.
+_FEW = 256
 
 
 def find_top(scores_I: Floats, k: int) -> Ints:
@@ -17,6 +19,9 @@ def find_top(scores_I: Floats, k: int) -> Ints:
     """
     if k < 1:
         return np.zeros(0, np.int64)
+    if len(scores_I) <= _FEW:
+        order = np.argsort(-scores_I, kind="stable")[:k]
+        return order[scores_I[order] > -np.inf]
     bound = _bound(scores_I, k)
     taking_part = np.flatnonzero(scores_I >= bound) if np.isfinite(bound) else _finite(scores_I)
     if len(taking_part) > k:

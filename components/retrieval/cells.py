@@ -7,6 +7,7 @@ Dimension letters as in `components.retrieval.projection`, and N rows that were 
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +71,29 @@ class CellIndex:
             if allowed_I is None or share > _FEW:
                 return None
             return Shortlist(np.flatnonzero(allowed_I), is_whole=True)
-        options: dict[str, Any] = {"nprobe": math.ceil(wanted / share)}
-        if allowed_I is not None:
+        probes = math.ceil(wanted / share)
+        if allowed_I is None:
+            parameters = _probe(probes)
+        else:
             bits = np.packbits(allowed_I, bitorder="little")
             # It reads the bits where they lie, so they must live as long as the search.
-            options["sel"] = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
+            selector: Any = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
+            parameters = _parameters(nprobe=probes, sel=selector)
         query_1R = np.ascontiguousarray(query_D[None, :] @ self.queries_DR, np.float32)
-        _, found = self.inverted.search(
-            query_1R, count, params=faiss.SearchParametersIVF(**options)
-        )
+        _, found = self.inverted.search(query_1R, count, params=parameters)
         return Shortlist(np.sort(found[0][found[0] >= 0]).astype(np.int64))
+
+
+@lru_cache(64)
+def _probe(cells: int) -> Any:
+    """Return what asks for so many cells; faiss takes as long to make one as to score 100 items."""
+    return _parameters(nprobe=cells)
+
+
+def _parameters(**named: Any) -> Any:
+    import faiss
+
+    return faiss.SearchParametersIVF(**named)
 
 
 def build_cells(items_IR: Floats, rows_I: Ints, path: Path, seed: int) -> None:
