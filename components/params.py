@@ -165,8 +165,8 @@ class Refit(Section):
 class IndexOptions(Section):
     """An index of one kind of list, and from how many items on it takes the place of exact search.
 
-    `width` is how many numbers of an item it keeps, `shortlist` how many rows it names to be scored
-    exactly, beyond twice as many as asked for.
+    `width` is how many numbers of an item it keeps (in steps of 8), `shortlist` how many rows it
+    names to be scored exactly, beyond twice as many as asked for.
     """
 
     index_from: Annotated[int, Field(ge=1)]

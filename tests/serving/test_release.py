@@ -71,7 +71,7 @@ def test_release_of_a_large_catalogue_searches_by_its_indexes(indexed_bento: Pat
     told = describe(release).retrieval
     assert (told.tastes.way, told.tastes.k, told.tastes.recall) == ("index", 5, 1.0)
     assert told.looks.index is not None
-    assert told.looks.index.startswith("PCA1,IVF")
+    assert told.looks.index.startswith("PCA8,IVF")
     assert told.looks.recall == release.manifest.retrieval.looks.recall
 
 
