@@ -49,8 +49,13 @@ def translate(block: str, url: str) -> str:
 @pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.split("\n")[0])
 def test_python_runs(block: str, url: str, place: Path):
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(translate(block, url), "docs/developers.md", "exec"), {})
+    names: dict[str, Any] = {}
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(compile(translate(block, url), "docs/developers.md", "exec"), names)
+    finally:
+        if "beholder" in names:
+            names["beholder"].close()  # the block may have failed before it did
     assert printed.getvalue()
 
 

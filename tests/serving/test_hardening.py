@@ -1,14 +1,15 @@
 """What clumsy and hostile callers send over HTTP: each is refused, and nobody else feels it."""
 
 import asyncio
+import contextlib
 import io
 import json
 import socket
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 import pytest
@@ -321,30 +322,42 @@ def test_requests_on_the_heels_of_another_are_answered_in_their_order(url: str):
     assert told.count(b"HTTP/1.1 200") == 21
 
 
+@contextlib.asynccontextmanager
+async def connected(
+    place: SplitResult,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Open a connection that is closed, and gone, whatever becomes of the test."""
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
 def test_two_hundred_slow_callers_leave_their_places_to_a_normal_one(url: str):
     place = urlsplit(url)
     body = b'{"k": 1}'
     head = HEAD + f"content-length: {len(body)}\r\n\r\n".encode()
 
-    async def call() -> Any:
-        return await asyncio.open_connection(place.hostname, place.port)
-
     async def main() -> tuple[list[int], list[bytes]]:
-        slow = [await call() for _ in range(200)]
-        for number, (_, writer) in enumerate(slow):
-            # Half of them are in the middle of a head, half in the middle of a body.
-            writer.write(head[:30] if number % 2 else head + body[:3])
-            await writer.drain()
-        async with httpx.AsyncClient(base_url=url, timeout=15, trust_env=False) as normal:
-            statuses = [
-                (await normal.post("/recommend", json={"k": 1})).status_code for _ in range(50)
-            ]
-        told = []
-        for number, (reader, writer) in enumerate(slow):
-            writer.write(head[30:] + body if number % 2 else body[3:])
-            told.append(await reader.readline())
-            writer.close()
-        return statuses, told
+        async with contextlib.AsyncExitStack() as opened:
+            slow = [await opened.enter_async_context(connected(place)) for _ in range(200)]
+            for number, (_, writer) in enumerate(slow):
+                # Half of them are in the middle of a head, half in the middle of a body.
+                writer.write(head[:30] if number % 2 else head + body[:3])
+                await writer.drain()
+            async with httpx.AsyncClient(base_url=url, timeout=15, trust_env=False) as normal:
+                statuses = [
+                    (await normal.post("/recommend", json={"k": 1})).status_code for _ in range(50)
+                ]
+            told = []
+            for number, (reader, writer) in enumerate(slow):
+                writer.write(head[30:] + body if number % 2 else body[3:])
+                told.append(await reader.readline())
+                writer.close()
+            return statuses, told
 
     statuses, told = asyncio.run(main())
     assert statuses == [200] * 50

@@ -246,7 +246,8 @@ def test_documents_are_served(client: httpx.Client):
 def test_bentomls_own_client_covers_every_address(url: str, draw: Any, tmp_path: Path):
     picture = tmp_path / "picture.png"
     picture.write_bytes(draw(4))
-    with bentoml.SyncHTTPClient(url) as client:
+    # The client leaves its folder to the garbage collector.
+    with bentoml.SyncHTTPClient(url) as client, client._temp_dir:
         assert client.recommend({"user_id": "u1", "k": 2})["path"] == "history"
         assert len(client.similar({"item_id": "i1", "k": 2})["items"]) == 2
         pairs = [{"user_id": "u1", "item_id": "i9"}]
@@ -255,7 +256,6 @@ def test_bentomls_own_client_covers_every_address(url: str, draw: Any, tmp_path:
         assert look["similar"][0]["item_id"] == "i4"
         told = client.predict_rating_by_image({"image": picture, "user_ids": ["u1"]})
         assert told["ratings"][0]["user_id"] == "u1"
-        client._temp_dir.cleanup()  # the client leaves it to the garbage collector
 
 
 def test_keys_are_asked_for_over_http_and_event_ids_are_a_keys_own(bento: Path, tmp_path: Path):
