@@ -389,6 +389,26 @@ def down(workspace: WorkspaceOption = None) -> None:
     print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
 
 
+@app.command("gc")
+def collect(
+    keep: Annotated[
+        int, typer.Option(min=1, help="How many of the newest versions stay whole.")
+    ] = 5,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Free what nothing needs: old bundles, Bentos, DVC's cache; says what before it does.
+
+    The champion, the one before, what answers now, open reviews and the newest
+    versions stay whole, and everything to learn any version again stays too:
+    batches, parameters, what runs logged. The remote is left as it is.
+    """
+    from flows.collecting import collect_and_show
+
+    collect_and_show(_open(workspace), keep=keep, is_agreed=yes, as_json=as_json)
+
+
 @app.command()
 def doctor(workspace: WorkspaceOption = None) -> None:
     """Say what is missing or misconfigured, and the command that mends it."""

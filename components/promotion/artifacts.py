@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from components.errors import CorruptFileError, ServiceError
@@ -93,6 +94,37 @@ def fetch_file(store: Store, location: str, name: str, folder: Path) -> Path | N
     except (ServiceError, OSError):
         return None
     return Path(found)
+
+
+def measure_artifacts(store: Store, location: str) -> int:
+    """Return the bytes of the bundles at an artifact location; 0 where there are none."""
+    if (local := _local_path(location)) is not None:
+        files = (local / ARTIFACTS).rglob("*")
+        return sum(path.stat().st_size for path in files if path.is_file())
+    repository = _open_repository(store, location)
+
+    def measure(folder: str) -> int:
+        return sum(
+            measure(found.path) if found.is_dir else int(found.file_size or 0)
+            for found in repository.list_artifacts(folder)
+        )
+
+    return store.ask("measure the artifacts of a model", lambda _: measure(ARTIFACTS))
+
+
+def remove_artifacts(store: Store, location: str) -> None:
+    """Remove the bundles at an artifact location, and leave what describes them."""
+    if (local := _local_path(location)) is not None:
+        shutil.rmtree(local / ARTIFACTS, ignore_errors=True)
+        return
+    repository = _open_repository(store, location)
+    store.ask("remove the artifacts of a model", lambda _: repository.delete_artifacts(ARTIFACTS))
+
+
+def _open_repository(store: Store, location: str) -> Any:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return get_artifact_repository(location, tracking_uri=store.uri)
 
 
 def _bundles_in(folder: Path) -> Bundles:

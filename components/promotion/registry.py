@@ -5,14 +5,21 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from components.errors import CorruptFileError, ServiceError
+from components.errors import BeholderError, ConflictError, CorruptFileError, ServiceError
 from components.files import hash_json
-from components.promotion.artifacts import Bundles, fetch_artifacts, verify_artifacts
+from components.promotion.artifacts import (
+    Bundles,
+    fetch_artifacts,
+    measure_artifacts,
+    remove_artifacts,
+    verify_artifacts,
+)
 from components.promotion.chain import PROMOTION, ROLLBACK, Mark
 from components.promotion.gate import TrialFacts, Verdict
 from components.promotion.journal import FileJournal, Journal, RunJournal, open_run
@@ -21,6 +28,7 @@ from components.promotion.moving import CHAMPION, PREVIOUS, Move, Mover
 from components.promotion.pyfunc import DIGEST_TAG, Logged
 from components.promotion.store import Store
 from components.promotion.version import (
+    FREED_TAG,
     LINEAGE_ID_TAG,
     REASONS_TAG,
     TRIAL_TAG,
@@ -128,7 +136,28 @@ class Registry:
 
         Raises CorruptFileError if the store does not give back what was logged.
         """
-        return fetch_artifacts(self._store, version.location, version.digest, folder)
+        try:
+            return fetch_artifacts(self._store, version.location, version.digest, folder)
+        except CorruptFileError as error:
+            raise _explain_freed(version) or error from error
+
+    def measure(self, version: Version) -> int:
+        """Return how many bytes the store keeps of a version's bundles."""
+        return measure_artifacts(self._store, version.location)
+
+    def free(self, version: Version) -> None:
+        """Let a version's bundles go for good; its entry, tags and run stay.
+
+        Raises ConflictError for the champion and the one before.
+        """
+        with self._hold():
+            named = {self._board.champion(), self._board.aliases().get(PREVIOUS)}
+            if version.number in named:
+                raise ConflictError(f"version {version.number} is champion, or was just before")
+            self._board.tag_version(
+                version.number, FREED_TAG, datetime.now(UTC).isoformat(timespec="seconds")
+            )
+            remove_artifacts(self._store, version.location)
 
     # Registering and marking
 
@@ -430,6 +459,16 @@ class RegisteredModelBoard:
             f"write {key} on the registered model {self._name}",
             lambda client: client.set_registered_model_tag(self._name, key, value),
         )
+
+
+def _explain_freed(version: Version) -> BeholderError | None:
+    """Return what to say of bundles that were let go; None where they should be there."""
+    if FREED_TAG not in version.tags:
+        return None
+    return ConflictError(
+        f"version {version.number} was freed by 'beholder gc' on {version.tags[FREED_TAG][:10]}; "
+        f"'beholder reproduce {version.number} --keep' learns it again"
+    )
 
 
 def _read_version(found: "ModelVersion") -> Version:

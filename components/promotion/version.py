@@ -11,6 +11,7 @@ REASONS_TAG = "beholder.reasons"
 TRIAL_TAG = "beholder.trial"
 REPLACED_TAG = "beholder.replaced"
 LINEAGE_ID_TAG = "beholder.lineage_id"
+FREED_TAG = "beholder.freed"
 NOBODY = "none"
 
 

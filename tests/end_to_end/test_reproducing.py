@@ -52,6 +52,8 @@ def test_withdrawn_version_is_reproduced_to_the_bit_through_a_kill(trained: Plac
     assert "withdrawn since" in trained.run("trace", "1").stdout
     (learner,) = json.loads(trained.run("trace", batch.id, "--json").stdout)["learners"]
     assert (learner["version"], learner["aliases"]) == (1, ["champion"])
+    # What the champion needs stays, withdrawn or not.
+    trained.run("gc", "--keep", "1", "--yes")
     before = read_files(trained)
     scratch = Workspace(scratch_folder(trained.workspace, 1))
     with trained.start("reproduce", "champion") as killed:

@@ -1,0 +1,1 @@
+"""What a workspace keeps, what it may let go of, and copies of it elsewhere."""
