@@ -409,6 +409,59 @@ def collect(
     collect_and_show(_open(workspace), keep=keep, is_agreed=yes, as_json=as_json)
 
 
+RemoteOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Where DVC's remote lies seen from here: a folder, or an address.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def clone(
+    address: Annotated[str, typer.Argument(help="The workspace's git repository.")],
+    directory: Annotated[Path, typer.Argument(help="An empty or a new folder.")],
+    remote: RemoteOption = None,
+) -> None:
+    """Copy a workspace from its git repository, with all data and models from DVC's remote."""
+    from flows.copies import clone_and_show
+
+    clone_and_show(address, directory, remote)
+
+
+@app.command()
+def backup(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A new file.  [default: beside the workspace, under the time]", show_default=False
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write one file of what lies nowhere else: versions, runs, ledger, feedback, answers, keys.
+
+    It may be called while all servers run. Data and models lie in DVC's remote,
+    which wants a copy of its own.
+    """
+    from flows.copies import backup_and_show
+
+    backup_and_show(_open(workspace), file)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What 'beholder backup' wrote.")],
+    directory: Annotated[Path, typer.Argument(help="An empty or a new folder.")],
+    remote: RemoteOption = None,
+) -> None:
+    """Make a workspace of a backup, with all data and models from DVC's remote."""
+    from flows.copies import restore_and_show
+
+    restore_and_show(file, directory, remote)
+
+
 @app.command()
 def doctor(workspace: WorkspaceOption = None) -> None:
     """Say what is missing or misconfigured, and the command that mends it."""
