@@ -28,5 +28,5 @@ def test_restored_workspace_recommends_and_traces_as_the_first_did(
     assert first["version"] == second["version"]
     assert "up to date" in again.run("status").stdout
     # All that was learnt is here, so that nothing is learnt again.
-    assert "unchanged" in again.run("retrain").stdout
+    assert "unchanged" in again.run("retrain").stderr
     again.run("down")
