@@ -96,7 +96,8 @@ def withdraw(
 
     place = _open(workspace)
     withdraw_batch(place, batch)
-    print(f"batch {batch} withdrawn; run 'beholder retrain' to learn without it")
+    print(f"batch {batch} withdrawn; 'beholder catalogue refresh' takes its new items out of lists")
+    print("that are served, 'beholder retrain' learns without it")
 
 
 @app.command()
@@ -383,10 +384,14 @@ def recommend(
 @app.command()
 def down(workspace: WorkspaceOption = None) -> None:
     """Stop the workspace's servers (Prefect, MLflow, the endpoint)."""
+    from flows.deploying import find_live
     from flows.services import Services
 
-    stopped = Services(_open(workspace)).stop()
+    place = _open(workspace)
+    stopped = Services(place).stop()
     print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+    for endpoint in find_live(place):
+        print(f"an endpoint in a terminal's foreground goes on (process {endpoint.folder.name})")
 
 
 @app.command("gc")

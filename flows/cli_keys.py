@@ -27,7 +27,7 @@ def make(
         str,
         typer.Option(
             help="What it opens, with commas: recommend (lists and ratings), feedback, operate "
-            "(metrics and the API's document).",
+            "(/metrics).",
             show_default=False,
         ),
     ],

@@ -1,7 +1,7 @@
 """From a request to its answer: plain functions over one release, no HTTP in them."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 
 import numpy as np
@@ -43,6 +43,14 @@ from serving.schemas.requests import PredictRequest, RecommendRequest, SimilarRe
 # How many times k of the look-alikes a user's taste may choose from, and looks of the best.
 _CIRCLE = 5
 _NOTHING = History.empty()
+
+# What a user told since the release was learnt; None where nobody can say.
+Recall = Callable[[str | None], History | None]
+
+
+def forget(user_id: str | None) -> History | None:
+    """Recall nothing."""
+    return None
 
 
 def recommend(
@@ -104,12 +112,14 @@ def similar(release: Release, request: SimilarRequest) -> SimilarAnswer:
     )
 
 
-def predict_rating(release: Release, request: PredictRequest) -> PredictAnswer:
+def predict_rating(
+    release: Release, request: PredictRequest, recall: Recall = forget
+) -> PredictAnswer:
     """Answer /predict_rating: one rating a pair, unknown ids by the priors."""
     predictor = release.predictor
     user_ids = [pair.user_id for pair in request.pairs]
     item_ids = [pair.item_id for pair in request.pairs]
-    users, items = predictor.user_side(user_ids), predictor.item_side(item_ids)
+    users, items = fold_users(release, user_ids, recall), predictor.item_side(item_ids)
     return PredictAnswer(
         ratings=[
             PredictedRating(
@@ -141,10 +151,11 @@ def recommend_by_image(
     user_id: str | None,
     k: int,
     exclude: Sequence[str],
+    recall: Recall = forget,
 ) -> RecommendByImageAnswer:
     """Answer /recommend_by_image: look-alikes of pictures, and the best of them for a user."""
     predictor = release.predictor
-    user = predictor.fold_user(user_id)
+    user = fold_users(release, [user_id], recall)
     pictures = predictor.fold_images(embeddings_BE)
     excluded, missing = find(release, exclude)
     look_E = (embeddings_BE / measure_lengths(embeddings_BE)[:, None]).mean(axis=0)
@@ -161,11 +172,11 @@ def recommend_by_image(
 
 
 def predict_rating_by_image(
-    release: Release, embedding_E: Floats, user_ids: Sequence[str]
+    release: Release, embedding_E: Floats, user_ids: Sequence[str], recall: Recall = forget
 ) -> PredictByImageAnswer:
     """Answer /predict_rating_by_image: how each user would rate a picture."""
     predictor = release.predictor
-    users, item = predictor.user_side(user_ids), predictor.fold_image(embedding_E)
+    users, item = fold_users(release, user_ids, recall), predictor.fold_image(embedding_E)
     ratings = predictor.rate(users, item)
     return PredictByImageAnswer(
         ratings=[
@@ -176,6 +187,20 @@ def predict_rating_by_image(
         unknown_users=unknown_users(release, user_ids),
         model=origin(release),
     )
+
+
+def fold_users(release: Release, user_ids: Sequence[str | None], recall: Recall) -> Side:
+    """Return the sides of users, with what each told since the release was learnt.
+
+    Who told nothing since is answered as the model was learnt, whatever the time.
+    """
+    now = int(time.time())
+    told = {user: recall(user) or _NOTHING for user in dict.fromkeys(user_ids)}
+    side = release.predictor.fold_all(
+        list(told), list(told.values()), [now if len(since) else None for since in told.values()]
+    )
+    rows = {user: row for row, user in enumerate(told)}
+    return side.take(np.array([rows[user] for user in user_ids], np.int64))
 
 
 def describe(release: Release) -> ModelAnswer:

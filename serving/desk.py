@@ -2,6 +2,7 @@
 
 import gc
 import logging
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -90,7 +91,7 @@ class Desk:
     def recommend(self, request: RecommendRequest) -> RecommendAnswer:
         """Answer /recommend, with what the user told since the model was learnt."""
         release = self.take_release()
-        remembered = feedback.recall(release, self._feedback, request.user_id)
+        remembered = self._recall(release)(request.user_id)
         return self._record("recommend", request, answers.recommend(release, request, remembered))
 
     def similar(self, request: SimilarRequest) -> SimilarAnswer:
@@ -99,7 +100,8 @@ class Desk:
 
     def predict_rating(self, request: PredictRequest) -> PredictAnswer:
         """Answer /predict_rating."""
-        answer = answers.predict_rating(self.take_release(), request)
+        release = self.take_release()
+        answer = answers.predict_rating(release, request, self._recall(release))
         return self._record("predict_rating", request, answer)
 
     async def recommend_by_image(self, request: RecommendByImageRequest) -> RecommendByImageAnswer:
@@ -111,6 +113,7 @@ class Desk:
             user_id=request.user_id,
             k=request.k,
             exclude=request.exclude,
+            recall=self._recall(release),
         )
         return self._record("recommend_by_image", request, answer)
 
@@ -118,12 +121,18 @@ class Desk:
         """Answer /predict_rating_by_image."""
         release = self.take_release()
         (embedding_E,) = await self._look(release, request.image)
-        answer = answers.predict_rating_by_image(release, embedding_E, request.user_ids)
+        answer = answers.predict_rating_by_image(
+            release, embedding_E, request.user_ids, self._recall(release)
+        )
         return self._record("predict_rating_by_image", request, answer)
 
     async def take_feedback(self, request: FeedbackRequest) -> FeedbackAnswer:
         """Answer /feedback when it is stored for good."""
         return await feedback.take(self.take_release(), self._feedback, request, caller.get())
+
+    def _recall(self, release: Release) -> answers.Recall:
+        """Return what tells of a user what the release has not learnt yet."""
+        return partial(feedback.recall, release, self._feedback)
 
     async def _look(self, release: Release, *contents: bytes) -> "Floats":
         try:

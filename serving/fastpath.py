@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.asked import now
 from serving.inputs import JSON, parse_json
 from serving.refusal import Refusal, write_error
 
@@ -51,11 +52,16 @@ class FastPath:
         except Refusal as refusal:
             status, body = HTTPStatus(refusal.error_code), write_error(str(refusal))
         except Exception:  # the caller learns no more than that it failed
-            log.exception("answer failed path=%s", scope["path"])
+            log.exception("answer failed path=%s request=%s", scope["path"], _name_request())
             status, body = HTTPStatus.INTERNAL_SERVER_ERROR, b"{}"
         headers = [*_HEADERS, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": int(status), "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _name_request() -> str:
+    asked = now()
+    return "unknown" if asked is None else asked.request_id
 
 
 def _is_json(scope: Scope) -> bool:

@@ -16,9 +16,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.refusal import write_error
 
-# What is read at once may hold the beginning of a body too, so this is no fine measure.
-_HEAD_BYTES = 1 << 20
+_HEAD_BYTES = 64 << 10
 _HEAD_SECONDS = 20.0
+# What is read at once; it may hold a head, and the beginning of a body.
+_READ_BYTES = 256 << 10
+# Who still sends when the connection is closed may never see what was said.
+_LINGER_SECONDS = 1.0
 
 
 # The body of a refused request is read with its head, and must fit beside it.
@@ -63,9 +66,10 @@ class Listener(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._is_in_head = True
-        self._head = 0
+        self._head = self._read = 0
         self._timer: asyncio.TimerHandle | None = None
         self._refused: TurnedAway | None = None
+        self._is_deaf = False
 
     def turn_away(self, path: str, headers: Headers) -> TurnedAway | None:
         """Return what a request hears at once; None lets it in."""
@@ -83,18 +87,29 @@ class Listener(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless the head has become too large."""
+        if self._is_deaf:
+            return
         if self._is_in_head:
-            self._head += len(data)
-            if self._head > self.head_bytes:
-                sentence = f"the request's head is larger than {self.head_bytes:,} bytes"
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence)
+            self._read += len(data)
+            # One that goes on and on, as a single line may; others are counted line by line.
+            if self._read > self.head_bytes + _READ_BYTES:
+                self._refuse_head()
                 return
         super().data_received(data)
-        if self._is_in_head and self._head:
+        if self._is_in_head and self._read:
             self._wait()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a line of the head, while it is not too large."""
+        self._head += len(name) + len(value) + len(b": \r\n")
+        if self._head > self.head_bytes and not self._is_deaf:
+            self._refuse_head()
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Leave the body to the door, unless the request is turned away."""
+        if self._is_deaf:
+            return
         if self._is_plain():
             path = self.url.partition(b"?")[0].decode("latin-1")
             self._refused = self.turn_away(path, self.headers)
@@ -106,11 +121,13 @@ class Listener(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass a body on, if somebody wants it."""
-        if self._refused is None:
+        if self._refused is None and not self._is_deaf:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Expect another head."""
+        if self._is_deaf:
+            return
         if self._refused is None:
             super().on_message_complete()
         else:
@@ -118,7 +135,7 @@ class Listener(HttpToolsProtocol):
             self._say(*self._refused)
             self._refused = None
         self._is_in_head = True
-        self._head = 0
+        self._head = self._read = 0
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP in the form that all errors have."""
@@ -159,12 +176,20 @@ class Listener(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _refuse_head(self) -> None:
+        sentence = f"the request's head is larger than {self.head_bytes >> 10} KiB"
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence)
+
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Close the connection; say why where something was asked, and no answer is under way."""
         self._stop_waiting()
-        if self._head and self._is_idle():
-            self.transport.write(Refused(status, sentence).write([_CLOSE]))
-        self.transport.close()
+        self._is_deaf = True
+        if not (self._read and self._is_idle()):
+            self.transport.close()
+            return
+        self.transport.write(Refused(status, sentence).write([_CLOSE]))
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
 
 def listen_within_bounds(turn_away: Callable[[str, Headers], TurnedAway | None]) -> None:

@@ -256,7 +256,8 @@ class Predictor:
         self, embedding_E: Floats, k: int, exclude: Ints, allowed_I: Bools | None = None
     ) -> list[Ranked]:
         """Return the k items that look most like an embedding, by cosine; 1 is the same look."""
-        return self._list(*self._similar.search(self.ask_look(embedding_E, k, exclude, allowed_I)))
+        best, cosines = self._similar.search(self.ask_look(embedding_E, k, exclude, allowed_I))
+        return self._list(best, np.clip(cosines, -1, 1))
 
     def ask_look(
         self, embedding_E: Floats, k: int, exclude: Ints, allowed_I: Bools | None = None

@@ -33,15 +33,16 @@ def serve_environment(
 ) -> dict[str, str]:
     """Return the variables that the server needs on top of the caller's own.
 
-    `home` is BentoML's own folder, one a server: it empties its metrics when it starts. `folder`
-    is where the workers find which release to answer from, if that is to change while they run.
-    `settings` are further variables of the endpoint's own.
+    `folder` is where the workers find which release to answer from, if that is to change while they
+    run. `home` is BentoML's own folder, one a server, for a server that starts empties the counts
+    that it finds there: by default in `folder`, else beside the Bento. `settings` are further
+    variables of the endpoint's own.
     """
     return {
         **TELEMETRY_OFF,
         **({} if folder is None else {"BEHOLDER_ENDPOINT_FOLDER": str(folder)}),
         **(settings or {}),
-        "BENTOML_HOME": str(home or _home_beside(bento.resolve())),
+        "BENTOML_HOME": str(home or _find_home(bento.resolve(), folder)),
         # No folder but the Bento's own may lend it modules, and none may be written into it.
         "PYTHONSAFEPATH": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -49,5 +50,5 @@ def serve_environment(
     }
 
 
-def _home_beside(bento: Path) -> Path:
-    return bento.with_name(f".{bento.name}.home")
+def _find_home(bento: Path, folder: Path | None) -> Path:
+    return bento.with_name(f".{bento.name}.home") if folder is None else folder / "bentoml"

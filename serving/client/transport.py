@@ -78,7 +78,10 @@ class Transport:
     """
 
     def __init__(self, url: str, api_key: str | None, patience: Patience) -> None:
-        headers = {} if api_key is None else {API_KEY: api_key.strip()}
+        key = "" if api_key is None else api_key.strip()
+        if not (key.isascii() and key.isprintable()):
+            raise EndpointError("this is no API key: it holds characters that none of ours has")
+        headers = {API_KEY: key} if key else {}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=patience.timeout)
         self._patience = patience
 

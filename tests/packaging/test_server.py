@@ -35,3 +35,10 @@ def test_environment_turns_telemetry_off_and_keeps_the_bento_clean(bento: Path):
     assert environment["BENTOML_DO_NOT_TRACK"] == "True"
     assert Path(environment["BENTOML_HOME"]).parent == bento.parent
     assert environment["PYTHONDONTWRITEBYTECODE"] == "1"
+
+
+def test_endpoints_of_one_bento_count_apart(bento: Path, tmp_path: Path):
+    homes = {
+        serve_environment(bento, folder=tmp_path / name)["BENTOML_HOME"] for name in ("a", "b")
+    }
+    assert homes == {str(tmp_path / "a/bentoml"), str(tmp_path / "b/bentoml")}

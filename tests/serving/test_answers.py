@@ -173,6 +173,27 @@ def test_predictions_keep_the_order_of_the_pairs(release: Release):
     assert answer.ratings[0].rating == pytest.approx(float(expected))
 
 
+def test_what_a_user_told_since_counts_wherever_a_rating_is_asked_for(release: Release, draw: Any):
+    told, _ = release.predictor.read_history([("i1", 5.0), ("i2", 1.0)], [10, 20])
+
+    def recall(user_id: str | None) -> Any:
+        return told if user_id == "new" else None
+
+    shown = recommend(release, ask(user_id="new", k=1), told).items[0]
+    pairs = [{"user_id": user, "item_id": shown.item_id} for user in ("new", "u1", "new")]
+    request = PredictRequest.model_validate({"pairs": pairs})
+    first, known, again = predict_rating(release, request, recall).ratings
+    assert first.rating == pytest.approx(shown.rating, abs=1e-5)
+    assert (first.path, again) == ("history", first)
+    assert known.rating == predict_rating(release, request).ratings[1].rating
+    pictures = look(release, draw(0))
+    by_picture = predict_rating_by_image(release, pictures[0], ["new", "u1"], recall)
+    assert [rated.path for rated in by_picture.ratings] == ["history", "history"]
+    looks = recommend_by_image(release, pictures, user_id="new", k=3, exclude=[], recall=recall)
+    assert looks.path == "history"
+    assert looks.rating == pytest.approx(by_picture.ratings[0].rating, abs=1e-5)
+
+
 def test_picture_of_an_item_looks_most_like_that_item(release: Release, draw: Any):
     answer = recommend_by_image(release, look(release, draw(4)), user_id="u1", k=3, exclude=[])
     assert answer.similar[0].item_id == "i4"

@@ -306,3 +306,8 @@ def test_client_imports_nothing_of_the_service():
     code = f"import sys, serving.client; sys.exit(str({set(heavy)} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip() == "set()"
+
+
+def test_key_that_can_be_none_is_refused_before_anything_is_sent():
+    with pytest.raises(EndpointError, match="this is no API key"):
+        Beholder("http://127.0.0.1:9", api_key="bé-key")

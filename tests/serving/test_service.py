@@ -163,10 +163,10 @@ def test_pictures_of_each_format_are_recognised(client: httpx.Client, draw: Any,
 
 def test_picture_is_rated_for_several_users(client: httpx.Client, draw: Any):
     answer = client.post(
-        "/predict_rating_by_image", files={"image": draw(50)}, data={"user_ids": ["u1", "x"]}
+        "/predict_rating_by_image", files={"image": draw(50)}, data={"user_ids": ["u1", "stranger"]}
     ).json()
     assert [rating["path"] for rating in answer["ratings"]] == ["history", "prior"]
-    assert answer["unknown_users"] == ["x"]
+    assert answer["unknown_users"] == ["stranger"]
 
 
 @pytest.mark.parametrize(
