@@ -10,6 +10,7 @@ POLICY = (
 MEDIA_TYPES = {
     "index.html": "text/html",
     "api.html": "text/html",
+    "api.css": "text/css",
     "style.css": "text/css",
     "app.js": "text/javascript",
     "asking.js": "text/javascript",
