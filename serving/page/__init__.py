@@ -14,6 +14,7 @@ MEDIA_TYPES = {
     "style.css": "text/css",
     "app.js": "text/javascript",
     "asking.js": "text/javascript",
+    "keeping.js": "text/javascript",
 }
 
 
