@@ -522,7 +522,7 @@ def test_page_to_try_the_api_shows_its_title_and_answers_at_the_first_click(
     for step in (".opblock-summary-control", ".try-out__btn", ".execute"):
         await_true(browser, f"return !!{part.format(step)}")
         browser.run(part.format(step) + ".click()")
-    answered = part.format(".live-responses-table td.response-col_status")
+    answered = part.format(".live-responses-table tbody .response-col_status")
     await_true(browser, f"return !!{answered}")
     assert browser.run(f"return {answered}.textContent").startswith("200")
 
