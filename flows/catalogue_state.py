@@ -14,6 +14,7 @@ from components.models.availability import read_available
 from components.models.bundle import read_digest
 from components.models.overlay import MANIFEST, read_overlay_digest
 from components.packaging.release import BUNDLE, LINEAGE, read_release
+from components.pages.words import counted
 from components.paths import Workspace
 from components.promotion.registry import Version
 from flows.archive import DATA_VERSION_TAG
@@ -50,8 +51,8 @@ class CatalogueState:
     def says(self) -> str:
         """Return in a line what the champion's catalogue holds."""
         if not self.appended and not self.renamed and not self.withdrawn:
-            return f"{self.learnt:,} items, as they were learnt"
-        parts = [f"{self.learnt:,} items learnt"]
+            return f"{counted(self.learnt, 'item')}, as they were learnt"
+        parts = [f"{counted(self.learnt, 'item')} learnt"]
         parts += [f"+{len(self.appended):,} new"] if self.appended else []
         parts += [f"{len(self.renamed):,} renamed"] if self.renamed else []
         parts += [f"−{len(self.withdrawn):,} withdrawn"] if self.withdrawn else []
@@ -61,7 +62,8 @@ class CatalogueState:
         """Yield what is not as it should be, each with the command that mends it."""
         if self.waiting:
             rows = sum(count for _, count in self.waiting)
-            yield f"{rows:,} ingested items are not in it; run {_REFRESH}"
+            waiting = counted(rows, "ingested item is", "ingested items are")
+            yield f"{waiting} not in it; run {_REFRESH}"
         if self.is_due:
             yield f"what was accepted since is not in it; run {_REFRESH}"
         if self.withdrawn_batches:
@@ -133,7 +135,7 @@ def describe(state: CatalogueState, champion: Version) -> Iterator[str]:
             more = f" and {len(ids) - _SHOWN:,} more" if len(ids) > _SHOWN else ""
             yield f"  {what}: {', '.join(ids[:_SHOWN])}{more}"
     for batch, rows in state.waiting:
-        yield f"  batch {batch}: {rows:,} items wait"
+        yield f"  batch {batch}: {counted(rows, 'item waits', 'items wait')}"
     yield from (f"  {says}" for says in state.lacks())
 
 

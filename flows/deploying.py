@@ -24,6 +24,7 @@ from components.packaging.pointer import (
     write_pointer,
 )
 from components.packaging.release import read_release
+from components.pages.words import counted
 from components.paths import Workspace
 from components.promotion.registry import Version
 from flows.overlays import find_overlay_of
@@ -70,8 +71,8 @@ class Rehearsal:
         worst = max((report.max_difference for report in self.reports), default=0.0)
         questions = min((report.questions for report in self.reports), default=0)
         return (
-            f"{len(self.reports)} workers stand by; {questions} golden answers, off by "
-            f"{worst:.0e} at most"
+            f"{counted(len(self.reports), 'worker stands by', 'workers stand by')}; "
+            f"{questions} golden answers, off by {worst:.0e} at most"
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from components.errors import BeholderError
+from components.pages.words import counted
 from components.paths import Workspace, find_workspace
 
 _MIN_FREE_GIB = 2.0
@@ -171,7 +172,8 @@ def _check_ledger(workspace: Workspace) -> Finding:
     if flaws:
         says = f"{ledger.place}: line {flaws[0].line} {flaws[0].says}"
         return Finding("ledger", "wrong", says, "beholder ledger verify")
-    return _say("ledger", f"{len(ledger.read().entries):,} entries, unbroken")
+    entries = counted(len(ledger.read().entries), "entry", "entries")
+    return _say("ledger", f"{entries}, unbroken")
 
 
 def _check_servers(workspace: Workspace) -> Iterator[Finding]:

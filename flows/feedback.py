@@ -14,6 +14,7 @@ from components.feedback.joining import Summary, join, summarise
 from components.feedback.log import Counts, FeedbackLog
 from components.feedback.tables import LAYOUT
 from components.locking import hold_lock
+from components.pages.words import counted
 from components.params import Params, load_params
 from components.paths import Workspace
 from components.settings import load_settings
@@ -48,30 +49,31 @@ def describe(counts: Counts) -> Iterator[str]:
     if not counts.kinds:
         yield "no feedback yet"
         return
-    kinds = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(counts.kinds.items()))
+    kinds = ", ".join(counted(count, kind) for kind, count in sorted(counts.kinds.items()))
     yield f"{kinds} stored, from {_when(counts.first)} to {_when(counts.last)}"
-    yield f"{counts.exported:,} ratings exported into {len(counts.batches)} batches"
+    batches = counted(len(counts.batches), "batch", "batches")
+    yield f"{counted(counts.exported, 'rating')} exported into {batches}"
     if counts.is_open:
         yield "an export was interrupted; 'beholder feedback export' finishes it"
     if counts.waiting:
         since = _when(counts.waiting_since)
-        yield (
-            f"{counts.waiting:,} ratings wait since {since}; "
-            "'beholder feedback export' makes a batch of them"
-        )
+        waiting = counted(counts.waiting, "rating waits", "ratings wait")
+        yield f"{waiting} since {since}; 'beholder feedback export' makes a batch of them"
 
 
 def describe_join(summary: Summary, kept: Kept) -> Iterator[str]:
     """Yield what the answers that events name say of the models, a line each."""
     lost = f"; {kept.lost:,} more could not be kept" if kept.lost else ""
     span = f", from {_when(kept.first)} to {_when(kept.last)}" if kept.answers else ""
-    yield f"{kept.answers:,} answers kept{span}{lost}"
+    yield f"{counted(kept.answers, 'answer')} kept{span}{lost}"
     if not summary.named:
         yield "no event names the answer that it is about (its request_id)"
         return
-    yield f"{summary.named:,} events name an answer, {summary.found:,} of them one that is kept"
+    named = counted(summary.named, "event names", "events name")
+    yield f"{named} an answer, {summary.found:,} of them one that is kept"
     for version, online in sorted(summary.versions.items(), key=lambda pair: -pair[1].ratings):
-        yield f"version {version}: online RMSE {online.rmse:.4f} over {online.ratings:,} ratings"
+        ratings = counted(online.ratings, "rating")
+        yield f"version {version}: online RMSE {online.rmse:.4f} over {ratings}"
 
 
 def export_and_show(workspace: Workspace) -> None:
@@ -117,7 +119,8 @@ def export_once(workspace: Workspace, params: Params, feedback: FeedbackLog) -> 
         result = ingest(workspace, params, ratings=file)
         feedback.end_export(chosen.number, result.batch.id)
         resumed = ", which an earlier call had chosen" if chosen.is_resumed else ""
-        now.note = f"batch {result.batch.id}: {len(chosen.ratings):,} ratings{resumed}"
+        ratings = counted(len(chosen.ratings), "rating")
+        now.note = f"batch {result.batch.id}: {ratings}{resumed}"
     return True
 
 

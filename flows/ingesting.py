@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from components.batches import read_batches
+from components.pages.words import counted
 from components.params import load_params
 from components.paths import Workspace
 from flows.console import show_steps, step
@@ -22,8 +23,8 @@ def ingest_and_show(
         batch = result.batch
         now.cached = not result.is_new
         now.note = (
-            f"batch {batch.id}: {batch.items:,} items, {batch.images:,} images, "
-            f"{batch.ratings:,} ratings"
+            f"batch {batch.id}: {counted(batch.items, 'item')}, "
+            f"{counted(batch.images, 'image')}, {counted(batch.ratings, 'rating')}"
         )
     for refusal in result.refused[:_SHOWN_REFUSALS]:
         shown.console.print(f"    refused: {refusal}", markup=False)
@@ -36,7 +37,9 @@ def ingest_and_show(
             soft_wrap=True,
         )
     if result.unused_images:
-        shown.console.print(f"    {result.unused_images:,} images are named by no item")
+        shown.console.print(
+            f"    {counted(result.unused_images, 'image is', 'images are')} named by no item"
+        )
 
 
 def fetch_and_show(workspace: Workspace, batch_id: str | None) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from components.errors import WorkspaceError
+from components.pages.words import counted
 from components.paths import Workspace
 from components.promotion.chain import Chain, Entry
 from flows.releases import open_registry
@@ -132,7 +133,8 @@ def verify_ledger(workspace: Workspace) -> int:
         console.print("  restore the lines from a backup; what is written since still follows them")
         return 1
     mark = "" if chain.mark is None else f", head {chain.mark.sha256[:16]}"
-    console.print(f"  [green]✓[/] {len(chain.entries):,} entries, unbroken{mark}")
+    entries = counted(len(chain.entries), "entry", "entries")
+    console.print(f"  [green]✓[/] {entries}, unbroken{mark}")
     if chain.lines.torn:
         console.print("  [yellow]![/] a line torn by a kill follows; the next entry mends it")
     return 0

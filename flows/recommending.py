@@ -8,6 +8,7 @@ import typer
 
 from components.errors import ParameterError
 from components.models.predictor import Predictor, Recommended
+from components.pages.words import counted
 from components.paths import Workspace
 from components.progress import track
 
@@ -61,7 +62,8 @@ def recommend_all_users(workspace: Workspace, k: int, out: Path) -> None:
         write_bytes(out, frame.to_csv(index=False).encode())
     else:
         write_parquet(out, frame)
-    typer.echo(f"{len(predictor.bundle.users):,} users, {len(frame):,} rows: {out}")
+    users = counted(len(predictor.bundle.users), "user")
+    typer.echo(f"{users}, {counted(len(frame), 'row')}: {out}")
 
 
 def recommend_unseen(predictor: Predictor, user_id: str, k: int) -> Recommended:

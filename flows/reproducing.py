@@ -18,6 +18,7 @@ from components.errors import CorruptFileError
 from components.files import read_parquet, write_bytes
 from components.locking import hold_lock
 from components.models.bundle import read_digest
+from components.pages.words import counted
 from components.params import load_params
 from components.paths import Workspace
 from components.promotion.artifacts import EVALUATION, SERVED, Bundles
@@ -167,11 +168,11 @@ def _run(scratch: Workspace, stage: str) -> None:
 
 
 def _describe_data(recipe: Recipe, fetched: int) -> str:
-    batches = "1 batch" if len(recipe.batches) == 1 else f"{len(recipe.batches):,} batches"
+    batches = counted(len(recipe.batches), "batch", "batches")
     counts = (sum(getattr(b, what) for b in recipe.batches) for what in ("ratings", "images"))
     ratings, images = counts
     state = "" if fetched else ", there already"
-    return f"{batches}, {ratings:,} ratings, {images:,} images{state}"
+    return f"{batches}, {counted(ratings, 'rating')}, {counted(images, 'image')}{state}"
 
 
 def _compare(workspace: Workspace, scratch: Workspace, recipe: Recipe, code: Code) -> Reproduction:

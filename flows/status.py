@@ -10,6 +10,7 @@ from rich.table import Table
 
 from components.batches import data_version, read_batches
 from components.errors import WorkspaceError
+from components.pages.words import counted
 from components.paths import Workspace
 from components.promotion.comparison import Comparison
 from components.promotion.registry import Drift, Registry, Version
@@ -53,8 +54,8 @@ def _print_data(console: Console, workspace: Workspace) -> None:
     console.print(f"\n[bold]data[/]      version {data_version(batches)[:12]}: {totals} came in")
     for batch in batches[-_SHOWN_BATCHES:]:
         console.print(
-            f"          [dim]batch {batch.id}  {batch.ratings:,} ratings, {batch.items:,} items, "
-            f"{batch.images:,} images[/]"
+            f"          [dim]batch {batch.id}  {counted(batch.ratings, 'rating')}, "
+            f"{counted(batch.items, 'item')}, {counted(batch.images, 'image')}[/]"
         )
     stale = find_stale(workspace)
     says = f"out of date from '{stale[0]}' on; run 'beholder retrain'" if stale else "up to date"

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from components.answers.answered import Answered
+from components.pages.words import counted
 from components.paths import Workspace
 from flows.archive import Archive
 from flows.ledger_display import describe_kind, describe_reason, shorten
@@ -78,7 +79,7 @@ def draw_answer(found: AnswerTrace) -> Iterator[Line]:
     """Yield (label, line) of what was answered to a request, then of the chain behind it."""
     yield "", f"[bold]request {escape(found.request_id)}[/]"
     if len(found.answers) > 1:
-        yield "", f"[dim]callers gave this id to {len(found.answers):,} requests[/]"
+        yield "", f"[dim]callers gave this id to {counted(len(found.answers), 'request')}[/]"
     yield "", ""
     for answer in found.answers[-_SHOWN_ANSWERS:]:
         yield from _draw_one_answer(answer)
@@ -113,7 +114,8 @@ def _draw_one_answer(answer: Answered) -> Iterator[Line]:
 def _describe_user(answer: Answered) -> str:
     if answer.user_id is not None:
         return f"for user {escape(answer.user_id)}"
-    return f"for {len(set(answer.users)):,} users" if answer.users else "for nobody in particular"
+    users = set(answer.users or ())
+    return f"for {counted(len(users), 'user')}" if users else "for nobody in particular"
 
 
 def draw_trace(found: Trace) -> Iterator[Line]:
@@ -278,7 +280,10 @@ def _describe_learner(learner: Learner) -> str:
 
 
 def _describe_batch(batch: BatchLink) -> str:
-    counts = f"{batch.ratings:,} ratings, {batch.items:,} items, {batch.images:,} images"
+    counts = (
+        f"{counted(batch.ratings, 'rating')}, {counted(batch.items, 'item')}, "
+        f"{counted(batch.images, 'image')}"
+    )
     return f"batch {batch.id}  {counts}  md5 {batch.md5 or 'unknown'}"
 
 
@@ -336,4 +341,4 @@ def _minute(time: str) -> str:
 
 
 def _count(batches: tuple[BatchLink, ...]) -> str:
-    return "1 batch" if len(batches) == 1 else f"{len(batches):,} batches"
+    return counted(len(batches), "batch", "batches")

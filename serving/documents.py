@@ -12,6 +12,7 @@ from components.pictures import MEDIA_TYPE
 from serving.inputs import JSON
 from serving.schemas.answers import Problem
 from serving.schemas.fields import MAX_ID
+from serving.scopes import OPEN, scope_of
 
 _REF = "#/components/schemas/{model}"
 _PICTURES = (MEDIA_TYPE, "image/svg+xml")
@@ -47,6 +48,23 @@ _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+_TAGS = {
+    "recommend": "What somebody would like, and how well.",
+    "items": "What there is, what it looks like, and why it was recommended.",
+    "feedback": "What users did.",
+    "operations": "Which model answers, and how the endpoint is doing.",
+}
+# Where an address begins so; everything else recommends.
+_TAGGED = {
+    "/items": "items",
+    "/explain": "items",
+    "/feedback": "feedback",
+    "/model": "operations",
+    "/livez": "operations",
+    "/healthz": "operations",
+    "/readyz": "operations",
+    "/metrics": "operations",
+}
 
 
 @dataclass(frozen=True)
@@ -81,6 +99,7 @@ def write_document(
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": description},
         "servers": [{"url": "."}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": {operation.path: _path(operation) for operation in operations} | _probes(),
         "components": {"schemas": definitions["$defs"], "securitySchemes": _SCHEMES},
         "security": _SECURITY,
@@ -89,6 +108,7 @@ def write_document(
 
 def _path(operation: Operation) -> dict[str, Any]:
     item: dict[str, Any] = {
+        **_group(operation.path),
         "operationId": operation.name,
         "summary": operation.summary,
         "responses": {
@@ -105,6 +125,12 @@ def _path(operation: Operation) -> dict[str, Any]:
         "content": {operation.media_type: {"schema": _reference(operation.body)}},
     }
     return {"post": item}
+
+
+def _group(path: str) -> dict[str, Any]:
+    """Return under which heading an address stands, and that no key is needed where none is."""
+    tags = [tag for begin, tag in _TAGGED.items() if path.startswith(begin)] or ["recommend"]
+    return {"tags": tags} | ({"security": []} if scope_of(path) == OPEN else {})
 
 
 def _answer(model: type[BaseModel] | None) -> dict[str, Any]:
@@ -141,6 +167,7 @@ def _probes() -> dict[str, Any]:
     return {
         path: {
             "get": {
+                **_group(path),
                 "operationId": path.strip("/"),
                 "summary": text,
                 "responses": {

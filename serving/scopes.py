@@ -14,7 +14,8 @@ ROUTES: dict[str, str] = {
     "/page/*": OPEN,
     "/api": OPEN,
     "/static_content/*": OPEN,
-    # The routes and their forms: no data either, and the page at /api is made of it.
+    # The routes and their forms: no data either (items are named where no key is asked
+    # for), and the page at /api is made of it.
     "/docs.json": OPEN,
     "/items": "recommend",
     "/items/*": "recommend",

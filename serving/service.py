@@ -6,15 +6,16 @@ pandas or torch is imported by the worker, as it starts.
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import bentoml
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from components.hosts import is_local
 from components.settings import load_settings
 from serving import gallery
 from serving.endpoint import Endpoint
@@ -57,12 +58,33 @@ async def show_model(request: Request) -> Response:
     return Response(desk().describe().model_dump_json(), media_type=JSON)
 
 
+def show_document(request: Request) -> Response:
+    """Answer GET /docs.json, instead of BentoML: with examples that can be tried as they are."""
+    from serving.examples import illustrate
+
+    service: Any = Beholder  # a class to a type checker, a service since it was decorated
+    document: dict[str, Any] = service.openapi_spec.asdict()
+    opened: Desk | None = getattr(pages.state, "desk", None)
+    if opened is not None and opened.is_ready:
+        document = illustrate(document, opened.take_release(), is_open=_needs_no_key(request))
+    return JSONResponse(document)
+
+
+def _needs_no_key(request: Request) -> bool:
+    """Whether whoever asks so may ask everything, as serving/guard.py has it."""
+    required, server = load_settings().require_keys, request.scope.get("server")
+    if required is not None:
+        return not required
+    return server is not None and is_local(str(server[0]))
+
+
 # What the page at /api is made of; BentoML brings it along.
 _API_PARTS = Path(bentoml.__file__).parent / "_internal/server/static_content"
 
 pages = Starlette(
     routes=[
         Route("/model", show_model),
+        Route("/docs.json", show_document),
         *gallery.routes,
         Mount("/static_content", StaticFiles(directory=_API_PARTS)),
     ],

@@ -1,5 +1,6 @@
 """What is wrong with a field, in words for whoever sent it: pydantic's own are for programmers."""
 
+import re
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -30,6 +31,9 @@ _WORDS = {
     "literal_error": "not one of {expected}",
     "value_error": "{error}",
 }
+# How the parser says that one half of a pair of escapes stands alone.
+_HALVES = re.compile("(unexpected end of|lone leading surrogate in) hex escape")
+_HALF = "one of the escapes uD800 to uDFFF stands alone, which is half a character,"
 _LONGEST = 20
 
 
@@ -38,7 +42,7 @@ def describe(problem: ErrorDetails) -> str:
     place = ".".join(str(part) for part in problem["loc"])[:80]
     words = _WORDS.get(problem["type"])
     if words is None:
-        said = problem["msg"]
+        said = _HALVES.sub(_HALF, problem["msg"])
     else:
         facts = {name: _show(value) for name, value in problem.get("ctx", {}).items()}
         said = words.format(input=_show_number(problem["input"]), **facts)

@@ -61,6 +61,11 @@ def describe_gain(gain: Interval) -> str:
     return "worse" if gain.low > 0 else "a tie"
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return how many there are, with what they are or do: 1 item waits, 2,000 items wait."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def describe_bytes(count: int) -> str:
     """Return a number of bytes as a person reads it: 17.4 MB."""
     for size, unit in _UNITS:

@@ -10,9 +10,11 @@ POLICY = (
 MEDIA_TYPES = {
     "index.html": "text/html",
     "api.html": "text/html",
+    "api.css": "text/css",
     "style.css": "text/css",
     "app.js": "text/javascript",
     "asking.js": "text/javascript",
+    "keeping.js": "text/javascript",
 }
 
 

@@ -1,14 +1,17 @@
 // The page: what the visitor picked lives in `ratings`; every change asks the endpoint again.
 // Under a name it goes to the feedback log as well, and the endpoint remembers it by itself.
 
-import { ask, fillByKey, hasKey, post, recall, remember } from "./asking.js";
+import { ask, fillByKey, hasKey, post } from "./asking.js";
+import { recall, recallPicks, remember, rememberPicks } from "./keeping.js";
 
 const LISTED = 12;
+const ALIKE = 6;
 const PAGE = 24;
 const SEED = 7;
 const PATHS = {
   factors: "From what the model learnt of you.",
   history: "From what you picked.",
+  named: "From what is stored under this name.",
   prior: "Nothing of your taste is known yet: what the average person would like.",
   rules: "Nothing of your taste is known yet: what is rated often, of late and well.",
 };
@@ -16,7 +19,12 @@ const PATHS = {
 // item id -> { item, stars, from, event, isStored }, oldest first; `from` is the answer that showed
 // it, `event` what the feedback log was or will be told.
 const ratings = new Map();
-const state = { scale: [1, 5], release: "", offset: 0, asked: 0, gallery: 0, before: new Set(), user: recall("user") };
+// What the server said of the user last: `remembered` ratings (null: it could not say), whether it
+// knows any taste. `spare` are further look-alikes of the upload.
+const state = {
+  scale: [1, 5], release: "", offset: 0, asked: 0, gallery: 0, before: new Set(), user: recall("user"),
+  remembered: 0, isKnown: false, spare: [],
+};
 const at = (id) => document.getElementById(id);
 
 function make(tag, attributes = {}, ...children) {
@@ -47,6 +55,7 @@ async function attempt(work) {
 const isLiked = (id) => ratings.get(id)?.stars === 5;
 const nameOf = (item) => item.title || `Item ${item.item_id}`;
 
+const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 const percent = (cosine) => `${Math.round(100 * Math.max(0, cosine))} %`;
 
 // Star s of five on the model's scale: its share of the highest where that is on the scale.
@@ -80,6 +89,30 @@ async function store() {
   }
   await post("feedback", { events: waiting.map(({ event }) => event) });
   for (const one of waiting) one.isStored = true;
+  keepPicks();
+  showRated();
+}
+
+const keepPicks = () => rememberPicks(state.user, [...ratings.values()].filter((one) => one.isStored));
+
+// What this browser knows to be stored under the name comes before what was picked just now.
+function restorePicks() {
+  const now = [...ratings.values()];
+  ratings.clear();
+  for (const pick of state.user ? recallPicks(state.user) : []) ratings.set(pick.item.item_id, { ...pick, isStored: true });
+  for (const one of now) {
+    ratings.delete(one.item.item_id);
+    ratings.set(one.item.item_id, one);
+  }
+}
+
+// A server that knows nothing of the name has not stored them: it is another one, or began anew.
+function dropUnknown(answer) {
+  if (!state.user || answer.remembered !== 0 || !["prior", "rules"].includes(answer.path)) return;
+  const stored = [...ratings.values()].filter((one) => one.isStored);
+  if (!stored.length) return;
+  for (const { item } of stored) ratings.delete(item.item_id);
+  keepPicks();
   showRated();
 }
 
@@ -115,7 +148,8 @@ function card(item, from, { badge, badgeTitle, reason, isNew }) {
   if (isNew) frame.append(make("span", { class: "badge new" }, "new"));
   if (badge) frame.append(make("span", { class: "badge score", title: badgeTitle }, badge));
   const why = reason ? [make("p", { class: "why" }, ...reason)] : [];
-  return make("li", { "data-item": item.item_id }, frame, make("p", { class: "title" }, nameOf(item)), ...why, stars(item, from));
+  const title = make("p", { class: "title", title: nameOf(item) }, nameOf(item));
+  return make("li", { "data-item": item.item_id }, frame, title, ...why, stars(item, from));
 }
 
 function showOrigin(model) {
@@ -140,6 +174,9 @@ async function recommend() {
     const ids = answer.items.map((item) => item.item_id);
     const told = liking.length && ids.length ? await post("explain", { item_ids: ids, liked: liking }) : { reasons: [] };
     if (asked !== state.asked) return;
+    state.remembered = answer.remembered;
+    state.isKnown = ["factors", "history"].includes(answer.path);
+    dropUnknown(answer);
     const reasons = new Map(told.reasons.map((reason) => [reason.item_id, reason]));
     showOrigin(answer.model);
     const before = state.before;
@@ -154,10 +191,12 @@ async function recommend() {
         }),
       ),
     );
-    showUser(answer.remembered);
-    at("path").textContent = PATHS[answer.path] + (ids.length ? "" : " Nothing is left to recommend.");
+    showTaste();
+    showUser();
+    const path = answer.path === "history" && state.user ? "named" : answer.path;
+    at("path").textContent = PATHS[path] + (ids.length ? "" : " Nothing is left to recommend.");
     const fresh = ids.filter(isNew).length;
-    if (before.size) tell(`${ids.length} recommendations, ${fresh} of them new.${ids.length ? ` First: ${nameOf(answer.items[0])}.` : ""}`);
+    if (before.size) tell(`${count(ids.length, "recommendation")}, ${fresh} of them new.${ids.length ? ` First: ${nameOf(answer.items[0])}.` : ""}`);
     state.before = new Set(ids);
   } finally {
     if (asked === state.asked) list.removeAttribute("aria-busy");
@@ -191,24 +230,52 @@ function showRated() {
       ),
     ),
   );
-  at("nothing").hidden = ratings.size > 0;
+  showTaste();
   at("clear").hidden = ratings.size === 0 || state.user !== "";
   for (const button of document.querySelectorAll(".like")) {
     button.setAttribute("aria-pressed", String(isLiked(button.closest("li").dataset.item)));
   }
 }
 
-function showUser(remembered) {
-  const { user } = state;
+function showTaste() {
+  at("nothing").hidden = ratings.size > 0;
+  at("nothing").textContent = describeNothing();
+  placeRecommended();
+}
+
+function describeNothing() {
+  const { user, remembered, isKnown } = state;
+  const hint = "Like a picture below, or give one of your own.";
+  if (!user) return `Nothing yet. ${hint}`;
+  if (remembered) {
+    const [are, them] = remembered === 1 ? ["is", "it"] : ["are", "them"];
+    return `${count(remembered, "rating")} ${are} stored under this name. This browser has no copy of ${them} to show; your lists count ${them} in.`;
+  }
+  return isKnown ? `The model has learnt from what was rated under this name. This browser has no copy of that to show. ${hint}` : `Nothing under this name yet. ${hint}`;
+}
+
+// Until something is known there is nothing to recommend by: the gallery comes first. Only this part
+// moves, so that whoever picks in the gallery keeps the focus there.
+function placeRecommended() {
+  const part = at("recommended-part");
+  const gallery = at("gallery-part");
+  const isFirst = ratings.size > 0 || state.isKnown;
+  if (isFirst && part.previousElementSibling === gallery) gallery.before(part);
+  if (!isFirst && part.nextElementSibling === gallery) gallery.after(part);
+}
+
+function showUser() {
+  const { user, remembered } = state;
   at("who").hidden = user !== "";
   at("known").hidden = user === "";
   at("user").textContent = user;
   at("remembered").textContent =
     remembered === null
       ? "The server could not look up what it stored under this name."
-      : `Ratings under this name that the model has not learnt yet: ${remembered}. The server keeps them, and every list of yours counts them in.`;
+      : `Ratings stored under this name that the model has not learnt yet: ${remembered}. The server keeps them, and every list of yours counts them in.` +
+        (ratings.size && remembered > ratings.size ? " Those of which this browser has no copy are not shown above." : "");
   at("where").textContent = user
-    ? `What you rate is stored on this server under the name “${user}”, and the next training learns from it. A name is no password: whoever gives it gets its lists.`
+    ? `What you rate is stored on this server under the name “${user}”, and the next training learns from it; this browser keeps a copy, to show you what it was. A name is no password: whoever gives it gets its lists.`
     : "What you pick stays in this tab and goes with each question to this server only.";
 }
 
@@ -243,7 +310,11 @@ async function rate(item, given, from, listId) {
   const list = at(listId);
   const row = [...list.children].findIndex((child) => child.dataset.item === item.item_id);
   rated(item, given, from);
-  if (listId === "alike-list") list.children[row]?.remove();
+  if (listId === "alike-list") {
+    list.children[row]?.remove();
+    state.spare = state.spare.filter((spare) => !ratings.has(spare.dataset.item));
+    list.append(...state.spare.splice(0, 1));
+  }
   await change();
   const next = list.children[Math.min(row, list.children.length - 1)];
   (next?.querySelector(".stars button") || at("recommended")).focus({ preventScroll: true });
@@ -301,7 +372,7 @@ async function browse(isMore) {
   else at("gallery").replaceChildren(...cards);
   state.offset += answer.items.length;
   at("more").hidden = state.offset >= answer.total;
-  at("count").textContent = `${state.offset} of ${answer.total} pictures. A heart counts as five stars.`;
+  at("count").textContent = `${state.offset.toLocaleString("en")} of ${count(answer.total, "picture")}. A heart counts as five stars.`;
   if (isMore) cards[0]?.querySelector("button").focus({ preventScroll: true });
   if (at("category").options.length === 1) {
     at("category").append(...answer.categories.map((name) => make("option", { value: name }, name)));
@@ -312,7 +383,7 @@ async function look(file) {
   tell("Looking at your picture.");
   const form = new FormData();
   form.append("image", file);
-  form.append("k", "6");
+  form.append("k", String(2 * ALIKE));
   const exclude = [...ratings.keys()].slice(-1000);
   if (state.user) form.append("user_id", JSON.stringify(state.user));
   if (exclude.length) form.append("exclude", JSON.stringify(exclude));
@@ -320,24 +391,25 @@ async function look(file) {
   showOrigin(answer.model);
   URL.revokeObjectURL(at("own").src);
   at("own").src = URL.createObjectURL(file);
-  at("alike-list").replaceChildren(
-    ...answer.similar.map((item) =>
-      card(item, origin(answer), { badge: percent(item.similarity), badgeTitle: "how much it looks like your picture" }),
-    ),
+  const cards = answer.similar.map((item) =>
+    card(item, origin(answer), { badge: percent(item.similarity), badgeTitle: "how much it looks like your picture" }),
   );
+  state.spare = cards.splice(ALIKE); // they fill the places of those that are rated
+  at("alike-list").replaceChildren(...cards);
   at("alike-part").hidden = false;
   at("alike").focus();
-  tell(`${answer.similar.length} items look like your picture. First: ${answer.similar.length ? nameOf(answer.similar[0]) : "none"}.`);
+  tell(`${count(cards.length, "look-alike")} of your picture. First: ${cards.length ? nameOf(answer.similar[0]) : "none"}.`);
 }
 
 async function begin() {
   const model = await ask("model");
   state.scale = model.scale;
   showOrigin(model.model);
+  const { ratings: rows, users, items, items_appended: appended } = model.counts;
   at("model").textContent =
     `Version ${model.model.version}, family ${model.family}, lineage ${model.model.lineage_id}; ` +
-    `learnt from ${model.counts.ratings.toLocaleString("en")} ratings by ${model.counts.users.toLocaleString("en")} people ` +
-    `of ${model.counts.items.toLocaleString("en")} items; pictures seen through ${model.encoder}.`;
+    `learnt from ${count(rows, "rating")} by ${users === 1 ? "1 person" : `${users.toLocaleString("en")} people`} ` +
+    `of ${count(items - appended, "item")}${appended ? `, and ${count(appended, "item")} came since` : ""}; pictures seen through ${model.encoder}.`;
   await Promise.all([browse(false), recommend()]);
 }
 
@@ -364,7 +436,9 @@ at("who").addEventListener("submit", async (event) => {
   state.user = at("name").value.trim();
   if (!state.user) return;
   remember("user", state.user);
-  showUser(0);
+  Object.assign(state, { remembered: 0, isKnown: false });
+  restorePicks();
+  showUser();
   at("leave").focus();
   await change();
   tell(`You rate as ${state.user}. ${at("remembered").textContent}`);
@@ -373,11 +447,14 @@ at("leave").addEventListener("click", async () => {
   state.user = "";
   remember("user", "");
   ratings.clear();
-  showUser(0);
+  Object.assign(state, { remembered: 0, isKnown: false });
+  showUser();
   at("name").value = "";
   at("name").focus();
   await change();
 });
 at("key-cancel").addEventListener("click", () => at("key-form").close(""));
-showUser(0);
+restorePicks();
+showRated();
+showUser();
 attempt(begin);

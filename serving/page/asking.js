@@ -1,25 +1,9 @@
 // How the page asks the endpoint: with a key where one is needed, again where all were busy.
 
+import { recall, remember } from "./keeping.js";
+
 const LONGEST_WAIT = 60; // seconds
 const at = (id) => document.getElementById(id);
-
-// What lasts as long as the tab; where the browser keeps nothing, as long as the page.
-export function recall(name) {
-  try {
-    return sessionStorage.getItem(`beholder-${name}`) || "";
-  } catch {
-    return "";
-  }
-}
-
-export function remember(name, value) {
-  try {
-    if (value) sessionStorage.setItem(`beholder-${name}`, value);
-    else sessionStorage.removeItem(`beholder-${name}`);
-  } catch {
-    // it is held in a variable all the same
-  }
-}
 
 let key = recall("key");
 let opened = null; // while a key is asked for: resolves to whether one was given

@@ -63,9 +63,7 @@ class RecommendRequest(Request):
     )
     k: K = 10
     exclude: Exclude = []
-    category: Identifier | None = Field(
-        None, description="Return items of this category only.", examples=["landscape"]
-    )
+    category: Identifier | None = Field(None, description="Return items of this category only.")
     diversity: float = Field(
         0.0,
         ge=0,
@@ -202,9 +200,7 @@ class ItemsRequest(FormRequest):
 
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many items to leave out first.")
     limit: int = Field(24, ge=1, le=MAX_PAGE, description="How many items to list at most.")
-    category: Identifier | None = Field(
-        None, description="List items of this category only.", examples=["landscape"]
-    )
+    category: Identifier | None = Field(None, description="List items of this category only.")
     with_picture: bool = Field(False, description="List items that have an image only.")
     shuffle: int | None = Field(
         None,

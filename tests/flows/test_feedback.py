@@ -111,7 +111,7 @@ def test_counts_name_what_waits_and_the_command(
     rate(workspace, ("u1", "i1", 4.0, 20), ("u2", "i2", 2.0, 10))
     show_feedback(workspace)
     out = capsys.readouterr().out
-    assert "2 ratings, 1 views stored" in out
+    assert "2 ratings, 1 view stored" in out
     assert "0 ratings exported into 0 batches" in out
     assert "2 ratings wait since 20" in out
     assert "beholder feedback export" in out
@@ -141,9 +141,9 @@ def test_status_tells_how_far_off_each_version_was_by_what_users_said(
     keep(workspace, Answered(*told, items=("i1",), ratings=(4.5,)))
     show_feedback(workspace)
     out = capsys.readouterr().out
-    assert "1 answers kept, from 2001-09-09 01:46 to 2001-09-09 01:46" in out
+    assert "1 answer kept, from 2001-09-09 01:46 to 2001-09-09 01:46" in out
     assert "3 events name an answer, 2 of them one that is kept" in out
-    assert "version 3: online RMSE 0.5000 over 1 ratings" in out
+    assert "version 3: online RMSE 0.5000 over 1 rating" in out
 
 
 def test_status_says_where_no_event_names_an_answer(

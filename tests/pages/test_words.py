@@ -1,6 +1,16 @@
 import pytest
 
-from components.pages.words import describe_bytes, describe_seconds, order_slices
+from components.pages.words import counted, describe_bytes, describe_seconds, order_slices
+
+
+def test_one_is_counted_otherwise_than_none_and_many():
+    assert [counted(count, "view") for count in (0, 1, 2000)] == [
+        "0 views",
+        "1 view",
+        "2,000 views",
+    ]
+    assert counted(1, "batch waits", "batches wait") == "1 batch waits"
+    assert counted(3, "batch waits", "batches wait") == "3 batches wait"
 
 
 @pytest.mark.parametrize(

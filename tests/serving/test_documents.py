@@ -56,6 +56,32 @@ def test_operation_says_what_it_takes_answers_and_refuses(path: str):
     assert media_type == ("multipart/form-data" if "image" in path else "application/json")
 
 
+def test_operations_stand_under_headings_that_are_described():
+    headings = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
+    operations = [item for path in DOCUMENT["paths"].values() for item in path.values()]
+    assert {tag for operation in operations for tag in operation["tags"]} == headings
+    assert {len(operation["tags"]) for operation in operations} == {1}
+    assert DOCUMENT["paths"]["/similar"]["post"]["tags"] == ["recommend"]
+    assert DOCUMENT["paths"]["/items/{item_id}"]["get"]["tags"] == ["items"]
+
+
+def test_lock_is_shown_where_a_key_may_be_needed_only():
+    open_paths = {
+        path
+        for path, item in DOCUMENT["paths"].items()
+        for operation in item.values()
+        if operation.get("security") == []
+    }
+    assert open_paths == {"/model", "/livez", "/healthz", "/readyz"}
+
+
+def test_no_example_names_a_category_that_a_model_may_lack():
+    schemas = DOCUMENT["components"]["schemas"].values()
+    fields = [one["properties"]["category"] for one in schemas if "category" in one["properties"]]
+    assert len(fields) > 2
+    assert [field for field in fields if "examples" in field] == []
+
+
 def test_uploads_are_binary_and_only_they_are_required():
     schema = DOCUMENT["components"]["schemas"]["RecommendByImageRequest"]
     assert schema["properties"]["image"]["items"]["format"] == "binary"

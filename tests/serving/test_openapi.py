@@ -28,6 +28,16 @@ positive_data_acceptance.enabled = false
 include-path-regex = "by_image$"
 checks.negative_data_rejection.enabled = false
 """
+# The headings of the document, which become modules of that client.
+GROUPS = {
+    "items": ("items", "item", "picture", "explain"),
+    "feedback": ("feedback",),
+    "operations": ("model", "livez", "healthz", "readyz", "metrics"),
+    "recommend": (
+        *("recommend", "similar", "predict_rating"),
+        *("recommend_by_image", "predict_rating_by_image"),
+    ),
+}
 
 
 def fuzz(url: str, folder: Path, *options: str) -> None:
@@ -89,7 +99,8 @@ def test_client_made_from_the_document_makes_every_call(generated: ModuleType, u
 
 def make_every_call(session: Any, models: Any, types: Any, draw: Any) -> None:
     def call(name: str, *arguments: Any, **named: Any) -> Any:
-        module = importlib.import_module(f"made_client.api.default.{name}")
+        group = next(tag for tag, names in GROUPS.items() if name in names)
+        module = importlib.import_module(f"made_client.api.{group}.{name}")
         answer = module.sync_detailed(*arguments, client=session, **named)
         assert answer.status_code == 200, answer.content
         return answer.parsed or answer.content
@@ -123,3 +134,30 @@ def make_every_call(session: Any, models: Any, types: Any, draw: Any) -> None:
     assert call("model").family == "biases"
     for probe in ("livez", "healthz", "readyz", "metrics"):
         call(probe)
+
+
+def test_every_example_of_the_served_document_is_answered_as_it_stands(
+    client: httpx.Client, draw: Any
+):
+    document = client.get("/docs.json").json()
+    posts = {path: item["post"] for path, item in document["paths"].items() if "post" in item}
+    assert len(posts) == 7
+    for path, operation in posts.items():
+        ((kind, content),) = operation["requestBody"]["content"].items()
+        if kind == "application/json":
+            answer = client.post(path, json=content["example"])
+        else:
+            answer = client.post(path, data=content["example"], files={"image": draw(4)})
+        assert answer.status_code == 200, (path, answer.text)
+        assert answer.json().get("unknown_items", []) == []
+    (named,) = document["paths"]["/items/{item_id}"]["get"]["parameters"]
+    assert client.get(f"/items/{named['example']}").status_code == 200
+    assert document["info"]["version"] == "model 3"
+
+
+def test_example_of_feedback_teaches_nothing_and_is_stored_once(client: httpx.Client):
+    document = client.get("/docs.json").json()
+    body = document["paths"]["/feedback"]["post"]["requestBody"]["content"]["application/json"]
+    assert [event["kind"] for event in body["example"]["events"]] == ["view"]
+    client.post("/feedback", json=body["example"])
+    assert client.post("/feedback", json=body["example"]).json()["repeated"] == 1

@@ -110,7 +110,7 @@ def await_true(browser: Browser, script: str) -> None:
 def open_page(browser: Browser, url: str, *, width: int = 1280, scheme: str = "light") -> None:
     """Open the page in what is as good as a new tab."""
     browser.open(f"{url}/livez")
-    browser.run("sessionStorage.clear()")
+    browser.run("sessionStorage.clear(); localStorage.clear()")
     browser.open(url, width=width, scheme=scheme)
     await_true(browser, IS_SETTLED)
 
@@ -222,6 +222,11 @@ def test_every_control_has_a_name_and_a_size_for_a_finger(browser: Browser, url:
         " e.closest('.note') ? 99 : e.getBoundingClientRect().height])"
     )
     assert len(controls) > 20
+    hearts = browser.run(
+        "return [...document.querySelectorAll('.like')].map((e) => e.getBoundingClientRect())"
+        ".map((box) => Math.min(box.width, box.height))"
+    )
+    assert min(hearts) >= 44
     assert [name for name, height in controls if not name or height < 24] == []
     names = browser.run("return [...document.images].every((i) => i.hasAttribute('alt'))")
     assert names
@@ -356,6 +361,170 @@ def test_page_of_a_named_visitor_fits_and_is_readable(
         ".filter((e) => e.checkVisibility()).map((e) => e.getBoundingClientRect().height)"
     )
     assert min(heights) >= 24
+
+
+IS_GALLERY_FIRST = (
+    "return document.getElementById('gallery-part').compareDocumentPosition("
+    "document.getElementById('recommended-part')) === Node.DOCUMENT_POSITION_FOLLOWING"
+)
+
+
+def test_gallery_comes_first_until_something_is_picked(browser: Browser, url: str):
+    open_page(browser, url)
+    assert browser.run(IS_GALLERY_FIRST)
+    browser.run("document.querySelector('#gallery [data-item=i3] .like').focus()")
+    like(browser, "i3")
+    assert not browser.run(IS_GALLERY_FIRST)
+    assert browser.run("return document.activeElement.matches('#gallery [data-item=i3] .like')")
+    like(browser, "i3")
+    assert browser.run(IS_GALLERY_FIRST)
+
+
+def test_after_a_reload_a_name_has_its_picks_and_the_cards_their_reasons(
+    browser: Browser, url: str
+):
+    open_page(browser, url)
+    like(browser, "i1")
+    give_name(browser, "dora")
+    await_true(browser, "return document.querySelectorAll('#rated select').length === 1")
+    browser.driver.refresh()
+    await_true(browser, IS_SETTLED)
+    assert browser.run("return document.querySelector('#rated select').value") == "5"
+    assert "% like Print 1" in browser.run(
+        "return document.querySelector('#recommended-list .why').textContent"
+    )
+    assert not browser.run("return document.getElementById('nothing').checkVisibility()")
+    assert "stored under this name" in read(browser, "path")
+    assert not browser.run(IS_GALLERY_FIRST)
+    check_quiet(browser, url)
+
+
+def test_name_whose_picks_this_browser_lacks_is_told_how_many_are_stored(
+    browser: Browser, url: str
+):
+    open_page(browser, url)
+    give_name(browser, "emil")
+    assert "Nothing under this name yet" in read(browser, "nothing")
+    like(browser, "i1")
+    open_page(browser, url)  # as in another browser
+    give_name(browser, "emil")
+    await_true(browser, "return document.getElementById('remembered').textContent.includes(': 1.')")
+    assert read(browser, "nothing") == (
+        "1 rating is stored under this name. This browser has no copy of it to show; "
+        "your lists count it in."
+    )
+    like(browser, "i2")
+    assert "no copy are not shown above" in read(browser, "remembered")
+
+
+@pytest.mark.parametrize("kept", ["not JSON", '[{"item": 5}, null]', '{"a": 1}'])
+def test_broken_copy_of_picks_is_as_good_as_none(browser: Browser, url: str, kept: str):
+    open_page(browser, url)
+    browser.run(
+        "sessionStorage.setItem('beholder-user', 'fee');"
+        f"localStorage.setItem('beholder-picks-fee', {kept!r})"
+    )
+    browser.driver.refresh()
+    await_true(browser, IS_SETTLED)
+    assert "Nothing under this name yet" in read(browser, "nothing")
+    assert browser.run("return document.getElementById('problem').hidden")
+
+
+def test_copy_of_picks_that_the_server_never_stored_is_dropped(browser: Browser, url: str):
+    open_page(browser, url)
+    browser.run(
+        "sessionStorage.setItem('beholder-user', 'gil');"
+        "localStorage.setItem('beholder-picks-gil',"
+        ' \'[{"item": {"item_id": "i1", "title": "Print 1"}, "stars": 5}]\')'
+    )
+    browser.driver.refresh()
+    await_true(
+        browser,
+        f"return {IS_SETTLED[7:]} && document.getElementById('rated').children.length === 0",
+    )
+    assert "Nothing under this name yet" in read(browser, "nothing")
+    assert browser.run("return localStorage.length") == 0
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_number_at_the_end_of_a_title_is_never_cut_off(
+    browser: Browser, url: str, drawn: Path, width: int
+):
+    open_page(browser, url, width=width)
+    like(browser, "i1")
+    browser.driver.find_element("id", "file").send_keys(str(drawn))
+    await_true(browser, "return document.querySelectorAll('#alike-list li').length === 6")
+    cut = browser.run(
+        "const shown = [...document.querySelectorAll('.title, .why span')];"
+        "for (const one of shown) one.textContent = one.matches('.title')"
+        " ? 'Workshop Weaves no. 1440 (simulated)' : '49 % like Marigold Tiles no. 46 (simulated)';"
+        "return shown.filter((one) => one.scrollHeight > one.clientHeight + 1).length"
+    )
+    assert cut == 0
+
+
+def test_rated_look_alike_makes_room_for_the_next(browser: Browser, url: str, drawn: Path):
+    open_page(browser, url)
+    browser.driver.find_element("id", "file").send_keys(str(drawn))
+    await_true(browser, "return document.querySelectorAll('#alike-list li').length === 6")
+    browser.run("document.querySelectorAll('#alike-list .stars button')[4].click()")
+    await_true(browser, "return document.querySelectorAll('#rated li').length === 1")
+    await_true(browser, IS_SETTLED)
+    shown = browser.run(
+        "return [...document.querySelectorAll('#alike-list li')].map((e) => e.dataset.item)"
+    )
+    assert len(shown) == len(set(shown)) == 6
+    assert "i4" not in shown
+
+
+def test_foot_of_the_page_counts_what_was_learnt_apart_from_what_came_since(
+    browser: Browser, url: str
+):
+    browser.open(f"{url}/livez")
+    browser.run("sessionStorage.clear(); localStorage.clear()")
+    script = (
+        "const real = window.fetch; window.fetch = async (address, options) => {"
+        " const answer = await real(address, options); if (address !== 'model') return answer;"
+        " const told = await answer.json();"
+        " Object.assign(told.counts, { items: 481, items_appended: 1, users: 1, ratings: 24000 });"
+        " return new Response(JSON.stringify(told)); };"
+    )
+    command = "Page.addScriptToEvaluateOnNewDocument"
+    added = browser.driver.execute_cdp_cmd(command, {"source": script})
+    try:
+        browser.open(url)
+        await_true(browser, IS_SETTLED)
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    said = "learnt from 24,000 ratings by 1 person of 480 items, and 1 item came since;"
+    assert said in read(browser, "model")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_to_try_the_api_shows_its_title_and_answers_at_the_first_click(
+    browser: Browser, url: str, scheme: str
+):
+    browser.open(f"{url}/api", scheme=scheme)
+    await_true(browser, "return !!document.getElementById('operations-recommend-similar')")
+    heading = browser.driver.find_element("css selector", ".info .title")
+    assert heading.text.startswith("Beholder")
+    assert "model 3" in heading.text
+    assert heading.value_of_css_property("visibility") == "visible"
+    headings = browser.run(
+        "return [...document.querySelectorAll('.opblock-tag')].map((e) => e.dataset.tag)"
+    )
+    assert headings == ["recommend", "items", "feedback", "operations"]
+    assert browser.run(
+        "return !document.querySelector('#operations-operations-model .locked, "
+        "#operations-operations-model .unlocked')"
+    )
+    part = "document.querySelector('#operations-recommend-similar {}')"
+    for step in (".opblock-summary-control", ".try-out__btn", ".execute"):
+        await_true(browser, f"return !!{part.format(step)}")
+        browser.run(part.format(step) + ".click()")
+    answered = part.format(".live-responses-table tbody .response-col_status")
+    await_true(browser, f"return !!{answered}")
+    assert browser.run(f"return {answered}.textContent").startswith("200")
 
 
 def test_busy_server_is_said_and_asked_again_once(browser: Browser, url: str):

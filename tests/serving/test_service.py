@@ -272,6 +272,9 @@ def test_keys_are_asked_for_over_http_and_event_ids_are_a_keys_own(bento: Path, 
         with client:
             for path in ("/model", "/api", "/docs.json"):
                 assert client.get(path).status_code == 200
+            told = client.get("/docs.json").text
+            assert '"model 3"' in told
+            assert '"i1"' not in told  # no item of the catalogue to whoever has no key
             assert "key is needed" in error_of(client.get("/metrics"), 401)
             told = [
                 client.post("/feedback", json={"events": [event]}, headers={"X-API-Key": key})

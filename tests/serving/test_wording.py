@@ -6,6 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from serving.schemas.requests import RecommendByImageRequest, RecommendRequest
 from serving.wording import describe
 
+HALF = (
+    "the body: Invalid JSON: one of the escapes uD800 to uDFFF stands alone, "
+    "which is half a character, at line 1 column 20"
+)
+
 
 def words(model: type[BaseModel], content: Any) -> str:
     read = model.model_validate_json if isinstance(content, str) else model.model_validate
@@ -34,6 +39,9 @@ def words(model: type[BaseModel], content: Any) -> str:
         ('{"surprise": "secret"}', "surprise: there is no such field"),
         ('{"diversity": 1, "k": 101}', "with diversity, k is 100 at most, not 101"),
         ("[]", "the body: not a JSON object"),
+        ('{"user_id": "\\ud800"}', HALF),
+        ('{"user_id": "a\\udc00"}', HALF),
+        ('{"k": 1', "the body: Invalid JSON: EOF while parsing an object at line 1 column 7"),
     ],
 )
 def test_what_is_wrong_is_said_in_plain_words(content: str, sentence: str):
