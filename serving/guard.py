@@ -36,8 +36,7 @@ class Denial:
 class Guard:
     """ASGI: lets in whoever may ask.
 
-    `is_required` says whether a key is needed; None: where the connection does not come in by
-    loopback.
+    `is_required` is as for `asks_for_key`.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        if not self._asks_for_key(scope):
+        if not asks_for_key(scope, self._is_required):
             await self.app(scope, receive, send)
             return
         verdict = self.judge(scope["path"], read_token(scope["headers"]))
@@ -103,16 +102,18 @@ class Guard:
             )
         return key.name
 
-    def _asks_for_key(self, scope: Scope) -> bool:
-        if self._is_required is not None:
-            return self._is_required
-        server = scope.get("server")
-        return server is None or not is_local(str(server[0]))
-
     def _explain(self, now: float) -> str:
         if self._ring.is_empty(now):
             return "a key is needed here, and there is none yet; 'beholder keys make' makes one"
         return "a key is needed here; send it as 'Authorization: Bearer KEY'"
+
+
+def asks_for_key(scope: Scope, is_required: bool | None) -> bool:
+    """Whether a request needs a key: as set, or (None) where it does not come in by loopback."""
+    if is_required is not None:
+        return is_required
+    server = scope.get("server")
+    return server is None or not is_local(str(server[0]))
 
 
 def read_token(headers: list[tuple[bytes, bytes]]) -> str | None:

@@ -15,11 +15,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from components.hosts import is_local
 from components.settings import load_settings
 from serving import gallery
 from serving.endpoint import Endpoint
 from serving.fastpath import Quick
+from serving.guard import asks_for_key
 from serving.inputs import JSON, form_input, json_input
 from serving.lifeline import follow
 from serving.refusal import ExpectedFilter, Refusal, not_ready
@@ -66,16 +66,9 @@ def show_document(request: Request) -> Response:
     document: dict[str, Any] = service.openapi_spec.asdict()
     opened: Desk | None = getattr(pages.state, "desk", None)
     if opened is not None and opened.is_ready:
-        document = illustrate(document, opened.take_release(), is_open=_needs_no_key(request))
+        is_open = not asks_for_key(request.scope, load_settings().require_keys)
+        document = illustrate(document, opened.take_release(), is_open=is_open)
     return JSONResponse(document)
-
-
-def _needs_no_key(request: Request) -> bool:
-    """Whether whoever asks so may ask everything, as serving/guard.py has it."""
-    required, server = load_settings().require_keys, request.scope.get("server")
-    if required is not None:
-        return not required
-    return server is not None and is_local(str(server[0]))
 
 
 # What the page at /api is made of; BentoML brings it along.
