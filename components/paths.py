@@ -183,6 +183,21 @@ class Workspace:
         return self.state / "keys.json"
 
     @property
+    def credentials(self) -> Path:
+        """The passwords and keys that our own servers know each other by; its owner's alone."""
+        return self.state / "credentials.json"
+
+    @property
+    def triggers(self) -> Path:
+        """Who asked for which retraining, and what became of it: a SQLite file."""
+        return self.state / "triggers.db"
+
+    @property
+    def monitor(self) -> Path:
+        """The monitor's looks at what is served, one snapshot each, and the page made of them."""
+        return self.state / "monitor"
+
+    @property
     def feedback(self) -> Path:
         """What users did, as the endpoint was told: a SQLite file that nothing else can replace."""
         return self.state / "feedback.db"

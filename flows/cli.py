@@ -381,8 +381,21 @@ def recommend(
 
 
 @app.command()
+def up(workspace: WorkspaceOption = None) -> None:
+    """Start Prefect, MLflow, the worker and, where there is a champion, the endpoint.
+
+    Each listens on loopback, writes its log into the workspace and is started
+    again when it dies, until 'beholder down'. Safe to repeat: what runs is
+    left alone, and after a reboot ports and history are the same.
+    """
+    from flows.stack import bring_up_and_show
+
+    bring_up_and_show(_open(workspace))
+
+
+@app.command()
 def down(workspace: WorkspaceOption = None) -> None:
-    """Stop the workspace's servers (Prefect, MLflow, the endpoint)."""
+    """Stop the workspace's servers (Prefect, MLflow, the worker, the endpoint)."""
     from flows.services import Services
 
     stopped = Services(_open(workspace)).stop()
