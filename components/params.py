@@ -1,6 +1,7 @@
 """params.yaml, typed and frozen: every number that changes a result, one section a step."""
 
 import math
+import re
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from components.family_params import Families, Positive, Section, Share
 from components.files import write_bytes
 
 _NEVER_WRAP = 1 << 16
+_CRON = re.compile(r"[\w*/,#-]+( +[\w*/,#-]+){4}")
 
 # A number that is not finite would let everything pass.
 Margin = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -263,6 +265,32 @@ class Review(Section):
     policy: Literal["auto", "required"] = "auto"
 
 
+class Triggers(Section):
+    """When a retraining starts by itself; a person who asks for one is always heard.
+
+    `schedule` is a cron line in UTC, or null. Who asks within `wait_seconds` joins one run, and
+    after a run no other begins for `pause_minutes`. `new_ratings` that came in as feedback ask for
+    one. A run needs `min_new_rows` ratings and items that no version has learnt from, unless
+    parameters or code changed.
+    """
+
+    schedule: str | None = None
+    wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60.0
+    pause_minutes: Annotated[float, Field(ge=0, le=10_080)] = 10.0
+    new_ratings: Annotated[int, Field(ge=1)] = 100
+    min_new_rows: Annotated[int, Field(ge=0)] = 1
+    max_runs_a_day: Annotated[int, Field(ge=1)] = 24
+    max_hours_a_day: Limit = 12.0
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> "Triggers":
+        if self.schedule is not None and not _CRON.fullmatch(self.schedule.strip()):
+            raise ValueError(
+                f"schedule {self.schedule!r} is no cron line of five fields, such as '0 3 * * *'"
+            )
+        return self
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -280,6 +308,7 @@ class Params(Section):
     trial: Trial
     gate: Gate
     review: Review = Review()
+    triggers: Triggers = Triggers()
 
     @model_validator(mode="after")
     def _check_family(self) -> "Params":

@@ -108,6 +108,26 @@ def retrain(workspace: WorkspaceOption = None) -> None:
 
 
 @app.command(
+    epilog="For example:  beholder trigger --dry-run  ·  beholder trigger --reason 'new posters'"
+)
+def trigger(
+    reason: Annotated[str, typer.Option(help="Why; the run and its record say so.")] = "by hand",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what it would cost; ask for nothing.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Ask the stack of 'beholder up' for a retraining; show first what it would cost.
+
+    Who asks while others wait joins their run, who asks during a run joins the
+    next: never two at once. 'beholder retrain' runs it in this terminal instead.
+    """
+    from flows.trigger_command import trigger_and_show
+
+    trigger_and_show(_open(workspace), reason, dry_run=dry_run)
+
+
+@app.command(
     epilog="For example:  beholder tune --budget 30  ·  beholder tune --family mf --trials 20  ·  "
     "beholder tune --dry-run"
 )

@@ -60,8 +60,8 @@ class TrackedRun:
         return f"#/experiments/{self.experiment_id}/runs/{self.run_id}"
 
     def log_params(self, params: Params) -> None:
-        """Log params.yaml, flattened: `train.factors`."""
-        self.log_values(flatten(params.model_dump()))
+        """Log params.yaml, flattened: `train.factors`; when to retrain is no part of the result."""
+        self.log_values(flatten(params.model_dump(exclude={"triggers"})))
 
     def log_values(self, values: Mapping[str, Any]) -> None:
         """Log parameters by name; a run never changes one that it has."""

@@ -22,13 +22,25 @@ from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
 from components.errors import BeholderError
+from components.hosts import find_url
+from components.params import load_params
 from components.paths import Workspace, find_workspace
+from components.promotion.store import Store
+from components.promotion.webhooks import ensure_webhook
+from components.settings import load_settings
+from flows.credentials import ensure_credentials
 from flows.deployments import make_deployment, plan_deployments
+from flows.mlflow_bridge import PATH, make_hook, watch_retrain_tags
+from flows.reconciling import reconcile
 from flows.tag_watch import TagWatch
+from flows.tracking import store_address
+from flows.watching import watch_data, watch_feedback
 from flows.worker_http import serve_http
 from flows.worker_pages import Pulse, make_pages
 
 _POLL_SECONDS = 3.0
+_LOOK_SECONDS = 10.0
+_RECONCILE_SECONDS = 30.0
 _RUNS_AT_ONCE = 4
 
 log = logging.getLogger(__name__)
@@ -44,6 +56,8 @@ def watch(what: str, look: Callable[[], None], pulse: Pulse, seconds: float) -> 
                 pulse.beat()
             except (BeholderError, PrefectException, httpx.HTTPError) as error:
                 log.warning("not looked at what=%s why=%s", what, error)
+            except Exception:  # a bug in one look must not end all later ones in silence
+                log.exception("look failed what=%s", what)
             time.sleep(seconds)
 
     threading.Thread(target=follow, name=what, daemon=True).start()
@@ -58,18 +72,67 @@ async def serve(workspace: Workspace, host: str, port: int) -> None:
         query_seconds=_POLL_SECONDS,
         pause_on_shutdown=False,
     )
-    served: dict[str, UUID] = {}
-    for plan in plan_deployments(workspace):
-        served[plan.full_name.partition("/")[0]] = await runner.aadd_deployment(
-            await make_deployment(plan)
-        )
-        log.info("deployment served name=%s", plan.full_name)
-    tags = Pulse()
-    watch("tags", TagWatch(workspace, served["promote"]).look_once, tags, _POLL_SECONDS)
+    served = await serve_deployments(workspace, runner)
     form = find_form(served["promote"])
-    pages = make_pages(workspace, form, [tags, runner_pulse(runner)])
-    serve_http(host, port, pages, hooks={})
-    await runner.start()
+    secret = ensure_credentials(workspace).webhook_secret
+    hooks = {PATH: make_hook(workspace, secret, load_settings().model_name)}
+    pulse = Pulse()
+    tags = TagWatch(workspace, served["promote"])
+    watch("tags", lambda: look_at_tags(workspace, tags), pulse, _POLL_SECONDS)
+    watch("data", lambda: look_for_news(workspace), Pulse(), _LOOK_SECONDS)
+    watch("runs", lambda: reconcile(workspace), Pulse(), _RECONCILE_SECONDS)
+    pages = make_pages(workspace, form, [pulse, runner_pulse(runner)])
+    serve_http(host, port, pages, hooks)
+    register_webhook(workspace, find_url(host, port) + PATH, secret)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(follow_params(workspace, runner))
+        await runner.start()
+
+
+async def serve_deployments(workspace: Workspace, runner: Runner) -> dict[str, UUID]:
+    """Register the workspace's deployments, as params.yaml says now; return them by flow."""
+    served: dict[str, UUID] = {}
+    for plan in plan_deployments(workspace, load_params(workspace.params)):
+        made = await make_deployment(workspace, plan)
+        served[plan.full_name.partition("/")[0]] = await runner.aadd_deployment(made)
+        log.info("deployment served name=%s", plan.full_name)
+    return served
+
+
+async def follow_params(workspace: Workspace, runner: Runner) -> None:
+    """Register the deployments anew whenever `triggers` in params.yaml is another one."""
+    policy = load_params(workspace.params).triggers
+    while True:
+        await asyncio.sleep(_POLL_SECONDS)
+        try:
+            now = load_params(workspace.params).triggers
+            if now != policy:
+                await serve_deployments(workspace, runner)
+                policy = now
+        except (BeholderError, PrefectException, httpx.HTTPError) as error:
+            log.warning("params.yaml not followed why=%s", error)
+
+
+def look_at_tags(workspace: Workspace, tags: TagWatch) -> None:
+    """Take what people wrote on versions a step further."""
+    tags.look_once()
+    watch_retrain_tags(workspace)
+
+
+def look_for_news(workspace: Workspace) -> None:
+    """Ask for a retraining where data or feedback are new."""
+    watch_data(workspace)
+    watch_feedback(workspace)
+
+
+def register_webhook(workspace: Workspace, url: str, secret: str) -> None:
+    """Let the workspace's own MLflow server tell this worker of tags; another is left alone."""
+    if load_settings().mlflow_tracking_uri is not None:
+        return
+    os.environ["MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"] = ensure_credentials(workspace).webhook_key
+    os.environ["MLFLOW_WEBHOOK_ALLOWED_SCHEMES"] = "http,https"
+    os.environ["MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS"] = "true"
+    ensure_webhook(Store(store_address(workspace, load_settings())), url, secret)
 
 
 async def await_prefect() -> None:
