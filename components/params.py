@@ -16,6 +16,7 @@ from components.family_params import Families, Positive, Section, Share
 from components.files import write_bytes
 
 _NEVER_WRAP = 1 << 16
+_NEVER = "never"
 _CRON = re.compile(r"[\w*/,#-]+( +[\w*/,#-]+){4}")
 
 # A number that is not finite would let everything pass.
@@ -268,13 +269,13 @@ class Review(Section):
 class Triggers(Section):
     """When a retraining starts by itself; a person who asks for one is always heard.
 
-    `schedule` is a cron line in UTC, or null. Who asks within `wait_seconds` joins one run, and
+    `schedule` is a cron line in UTC, or `never`. Who asks within `wait_seconds` joins one run, and
     after a run no other begins for `pause_minutes`. `new_ratings` that came in as feedback ask for
     one. A run needs `min_new_rows` ratings and items that no version has learnt from, unless
     parameters or code changed.
     """
 
-    schedule: str | None = None
+    schedule: str = _NEVER
     wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     pause_minutes: Annotated[float, Field(ge=0, le=10_080)] = 10.0
     new_ratings: Annotated[int, Field(ge=1)] = 100
@@ -284,11 +285,17 @@ class Triggers(Section):
 
     @model_validator(mode="after")
     def _check_schedule(self) -> "Triggers":
-        if self.schedule is not None and not _CRON.fullmatch(self.schedule.strip()):
+        if self.cron is not None and not _CRON.fullmatch(self.cron):
             raise ValueError(
-                f"schedule {self.schedule!r} is no cron line of five fields, such as '0 3 * * *'"
+                f"schedule {self.schedule!r} is neither {_NEVER!r} nor a cron line of five fields, "
+                "such as '0 3 * * *'"
             )
         return self
+
+    @property
+    def cron(self) -> str | None:
+        """The cron line; None where there is no schedule."""
+        return None if self.schedule.strip() == _NEVER else self.schedule.strip()
 
 
 class Params(Section):

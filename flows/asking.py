@@ -98,7 +98,8 @@ def ensure_run(
     from prefect.client.orchestration import get_client
     from prefect.states import Scheduled
 
-    attempt = place.attempt
+    attempt, found = place.attempt, book.find(place.round)
+    reason = found.asked[0].reason if found is not None and found.asked else "asked for"
     due = datetime.now(UTC) + timedelta(seconds=wait)
     with get_client(sync_client=True) as client:
         deployment = _patiently(lambda: _find_deployment(client, name_of(workspace, "retrain")))
@@ -106,7 +107,7 @@ def ensure_run(
         def make() -> "FlowRun":
             return client.create_flow_run_from_deployment(
                 deployment,
-                parameters={"round_number": place.round},
+                parameters={"round_number": place.round, "reason": reason},
                 state=Scheduled(scheduled_time=due),
                 idempotency_key=f"{name_deployment(workspace)}-round-{place.round}-{attempt}",
                 name=f"retrain, round {place.round}",

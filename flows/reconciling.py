@@ -40,8 +40,8 @@ _GONE = "Its process ended without a word: it was killed, or the machine went do
 log = logging.getLogger(__name__)
 
 
-def reconcile(workspace: Workspace) -> None:
-    """Put right what kills have left; safe to repeat at any time.
+def reconcile(workspace: Workspace, now: datetime | None = None) -> None:
+    """Put right what kills have left, as seen `now`; safe to repeat at any time.
 
     A round whose process is gone ends as cut off, and who asked in it is heard again, twice at
     most. A flow run whose process is gone ends as what the book says came of it, else as crashed.
@@ -52,7 +52,7 @@ def reconcile(workspace: Workspace) -> None:
             _settle_round(workspace, book, client, left)
         for run in _find_unfinished(client):
             if run.parameters.get("workspace") == str(workspace.root):
-                _settle_run(workspace, book, client, run)
+                _settle_run(workspace, book, client, run, now or datetime.now(UTC))
         _start_owed(workspace, book, client)
 
 
@@ -67,14 +67,18 @@ def _settle_round(workspace: Workspace, book: Book, client: SyncPrefectClient, l
     place = book.cut_off(left.number, _GONE.strip(), time.time())
     if place is not None:
         ensure_run(workspace, book, place, wait=0.0)
+    if state is not None:  # Prefect's own word for it is a technical one, if it has any
+        client.set_flow_run_state(UUID(left.flow_run), _tell_gone(place), force=True)
 
 
-def _settle_run(workspace: Workspace, book: Book, client: SyncPrefectClient, run: FlowRun) -> None:
+def _settle_run(
+    workspace: Workspace, book: Book, client: SyncPrefectClient, run: FlowRun, now: datetime
+) -> None:
     state = run.state
     if state is None or is_present(workspace, str(run.id)):
         return
     patience = _PENDING_FOR if state.type == StateType.PENDING else _RUNNING_FOR
-    if datetime.now(UTC) - state.timestamp < patience:
+    if now - state.timestamp < patience:
         return
     ended = _conclude(book, str(run.id))
     log.warning("run was left name=%s id=%s becomes=%s", run.name, run.id, ended.name)
@@ -85,12 +89,18 @@ def _conclude(book: Book, run_id: str) -> State:
     """Return how a flow run ended whose process is gone, by what the book says."""
     found = next((one for one in book.latest(100) if one.flow_run == run_id), None)
     if found is None or found.outcome is None or found.outcome == CUT_OFF:
-        again = found is not None and not found.asked
-        what = "Who asked is heard again in the next round." if again else "The next run goes on."
-        return Crashed(message=_GONE + what)
+        return _tell_gone(None)
     if found.outcome in ("failed", "validation failed"):
         return Failed(name=name_state(found.outcome), message=found.reason)
     return Completed(name=name_state(found.outcome), message=found.reason)
+
+
+def _tell_gone(place: Place | None) -> State:
+    """Return the state of a run whose process is gone; `place` is where its askers are heard."""
+    what = "The next run goes on with its work."
+    if place is not None:
+        what = f"Who asked is heard again in round {place.round}, which goes on with its work."
+    return Crashed(message=_GONE + what)
 
 
 def _start_owed(workspace: Workspace, book: Book, client: SyncPrefectClient) -> None:

@@ -50,12 +50,16 @@ def watch(what: str, look: Callable[[], None], pulse: Pulse, seconds: float) -> 
     """Look for ever in a thread of its own; a server that does not answer is asked again."""
 
     def follow() -> None:
+        said = ""
         while True:
             try:
                 look()
                 pulse.beat()
+                said = ""
             except (BeholderError, PrefectException, httpx.HTTPError) as error:
-                log.warning("not looked at what=%s why=%s", what, error)
+                if said != str(error):  # once, for it may be so for hours
+                    log.warning("not looked at what=%s why=%s", what, error)
+                said = str(error)
             except Exception:  # a bug in one look must not end all later ones in silence
                 log.exception("look failed what=%s", what)
             time.sleep(seconds)
@@ -101,7 +105,7 @@ async def serve_deployments(workspace: Workspace, runner: Runner) -> dict[str, U
 
 async def follow_params(workspace: Workspace, runner: Runner) -> None:
     """Register the deployments anew whenever `triggers` in params.yaml is another one."""
-    policy = load_params(workspace.params).triggers
+    policy, said = load_params(workspace.params).triggers, ""
     while True:
         await asyncio.sleep(_POLL_SECONDS)
         try:
@@ -109,8 +113,11 @@ async def follow_params(workspace: Workspace, runner: Runner) -> None:
             if now != policy:
                 await serve_deployments(workspace, runner)
                 policy = now
+            said = ""
         except (BeholderError, PrefectException, httpx.HTTPError) as error:
-            log.warning("params.yaml not followed why=%s", error)
+            if said != str(error):
+                log.warning("params.yaml not followed why=%s", error)
+            said = str(error)
 
 
 def look_at_tags(workspace: Workspace, tags: TagWatch) -> None:
@@ -170,7 +177,7 @@ def find_form(deployment: UUID) -> str:
 def main() -> None:
     """Serve the workspace that BEHOLDER_WORKSPACE names."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    for name in ("flows", "components"):
+    for name in ("flows", "components", "__main__"):
         logging.getLogger(name).setLevel(logging.INFO)
     host, port = sys.argv[1], int(sys.argv[2])
     workspace = find_workspace(Path(os.environ["BEHOLDER_WORKSPACE"]))

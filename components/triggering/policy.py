@@ -110,7 +110,7 @@ def decide(asked: Sequence[Asked], state: Situation, policy: Triggers) -> Go | S
         refusal = rule(asked, state, policy)
         if refusal is not None:
             why, again_at = refusal
-            return Skip(f"{why} ({reason})", evidence, again_at)
+            return Skip(why, evidence, again_at)
     return Go(reason, evidence)
 
 
