@@ -25,6 +25,8 @@ def start(prefect_server: None, pipeline: Workspace, monkeypatch: pytest.MonkeyP
     from components.batches import Batch, write_batches
     from flows.retrain_flow import retrain
 
+    tables = {table: {"accepted": 1, "refused": 0} for table in ("ratings", "items", "images")}
+    write_json(pipeline.validation_report / "summary.json", tables)  # what `validate` would tell
     name = "a" * 64
     write_batches(pipeline, (Batch(name[:16], name, 3, 3, 10),))
 
@@ -120,8 +122,6 @@ def test_data_that_is_refused_is_an_answer_and_not_asked_of_again(
 ):
     (pipeline.root / "error.json").write_text('{"message": "too much is refused"}')
     say = "mkdir -p .beholder/run && cp error.json .beholder/run/step-error.json && exit 1"
-    tables = {table: {"accepted": 1, "refused": 0} for table in ("ratings", "items", "images")}
-    write_json(pipeline.validation_report / "summary.json", tables)
     set_command(pipeline, "validate", say)
     set_policy(pipeline, pause_minutes=0)
     state = start()
