@@ -263,6 +263,55 @@ class Review(Section):
     policy: Literal["auto", "required"] = "auto"
 
 
+class Least(Section):
+    """Changes up to which nothing is an alarm, however sure they are.
+
+    Of the RMSE in rating points; of ratings as PSI; of images as a share of the energy distance;
+    of users as a share of who asks; of activity as Kolmogorov-Smirnov's distance.
+    """
+
+    rmse: Margin = 0.05
+    ratings: Margin = 0.1
+    images: Margin = 0.02
+    users: Margin = 0.1
+    activity: Margin = 0.1
+
+
+class Monitor(Section):
+    """How the service is looked at; no result of a step depends on it.
+
+    Lately is the last `days`, or the newest `ratings` and `answers` where those are less. What
+    rests on fewer than `min_…` is not judged. While nothing changes, at most the share
+    `false_alarms` of looks raises any alarm, found by `draws` of what chance would do. Looks are
+    compared on `items` drawn of either side; `keep` snapshots are kept.
+    """
+
+    days: Positive = 7.0
+    ratings: Annotated[int, Field(ge=1, le=1_000_000)] = 5_000
+    answers: Annotated[int, Field(ge=1, le=1_000_000)] = 50_000
+    items: Annotated[int, Field(ge=10, le=5_000)] = 500
+    stretch: Annotated[int, Field(ge=1)] = 100
+    min_ratings: Annotated[int, Field(ge=2)] = 100
+    min_users: Annotated[int, Field(ge=2)] = 20
+    min_items: Annotated[int, Field(ge=2)] = 30
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    draws: Annotated[int, Field(ge=100, le=100_000)] = 4_000
+    seed: Annotated[int, Field(ge=0)] = 0
+    least: Least = Least()
+    keep: Annotated[int, Field(ge=2, le=100_000)] = 500
+
+    @model_validator(mode="after")
+    def _check_draws(self) -> "Monitor":
+        # The five checks share the false alarms; a threshold should rest on more than one draw.
+        needed = math.ceil(20 / self.false_alarms - 1e-9)
+        if self.draws < needed:
+            raise ValueError(
+                f"draws {self.draws} is too few for false_alarms {self.false_alarms:g}; "
+                f"{needed} are needed"
+            )
+        return self
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -280,6 +329,7 @@ class Params(Section):
     trial: Trial
     gate: Gate
     review: Review = Review()
+    monitor: Monitor = Monitor()
 
     @model_validator(mode="after")
     def _check_family(self) -> "Params":

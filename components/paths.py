@@ -192,6 +192,11 @@ class Workspace:
         """What the endpoint answered in the last weeks, by request id: a SQLite file."""
         return self.state / "answers.db"
 
+    @property
+    def monitor(self) -> Path:
+        """What looks at the service have found: snapshots, the page, what versions promised."""
+        return self.state / "monitor"
+
 
 def find_workspace(start: Path) -> Workspace:
     """Return the workspace that `start` lies in, searching upward.

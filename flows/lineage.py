@@ -22,7 +22,7 @@ PACKAGE_LOCK = "requirements.lock"
 # The steps, and the sections of params.yaml, without which the bundles would not be what they
 # are. Evaluation, trial and gate judge a bundle and leave it as it is.
 LEARNING_STEPS = ("validate", "split", "embed", "train", "refit")
-_JUDGING_SECTIONS = {"evaluate", "trial", "gate", "review"}
+_JUDGING_SECTIONS = {"evaluate", "trial", "gate", "review", "monitor"}
 
 
 @dataclass(frozen=True)
