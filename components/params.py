@@ -266,12 +266,13 @@ class Review(Section):
 class Least(Section):
     """Changes up to which nothing is an alarm, however sure they are.
 
-    Of the RMSE in rating points; of ratings as PSI; of images as a share of the energy distance;
-    of users as a share of who asks; of activity as Kolmogorov-Smirnov's distance.
+    Of the RMSE in rating points; of ratings as a share of surprising ones; of images as a share of
+    the energy distance; of users as a share of who asks; of activity as Kolmogorov-Smirnov's
+    distance.
     """
 
     rmse: Margin = 0.05
-    ratings: Margin = 0.1
+    ratings: Margin = 0.05
     images: Margin = 0.02
     users: Margin = 0.1
     activity: Margin = 0.1

@@ -123,9 +123,9 @@ def describe(look: Snapshot) -> Iterator[str]:
 def _table(look: Snapshot) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("check")
-    for column in ("measured", "alarm above", "chance alone"):
+    for column in ("measured", "alarm above", "by chance"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
+    table.add_column("")
     for check in look.checks:
         if check.value is None or check.threshold is None or check.p is None:
             table.add_row(NAMES[check.kind], "–", "", "", f"[dim]{escape(check.why)}[/]")

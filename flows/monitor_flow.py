@@ -52,6 +52,7 @@ def _look(workspace: Workspace) -> State[Any]:
     from flows.monitor_judging import Seen, judge_all
     from flows.monitoring import ask_answers, hear_feedback, open_subject
     from flows.monitoring_images import see_new_items
+    from flows.monitoring_page import write_page
     from flows.releases import find_champion
 
     params, now = load_params(workspace.params), time.time()
@@ -75,7 +76,8 @@ def _look(workspace: Workspace) -> State[Any]:
     new = find_new(snapshot)
     call("tell", partial(_tell, workspace, snapshot), lambda _: f"{len(new)} new alarms")
     call("keep", lambda: keep(workspace, snapshot, params.monitor.keep), lambda path: path.name)
-    log.info("look taken alarms=%d", len(snapshot.alarms))
+    page = call("page", lambda: write_page(workspace), str)
+    log.info("look taken alarms=%d page=%s", len(snapshot.alarms), page)
     says = "; ".join(alarm.says for alarm in snapshot.alarms) or "nothing is out of order"
     name = "Alarm" if snapshot.alarms else "Quiet"
     return Completed(name=name, message=says, data=snapshot.to_json())

@@ -6,6 +6,7 @@ from components.monitoring import panel
 from components.monitoring.alarms import raise_alarms
 from components.monitoring.answers import summarise
 from components.monitoring.checks import Finding, Unknown, judge
+from components.monitoring.ratings import describe
 from components.monitoring.rmse import Course, measure, trace_course
 from components.monitoring.snapshot import Champion, Feedback, Online, Snapshot
 from components.params import Monitor, Params
@@ -36,6 +37,7 @@ def judge_all(
     version = str(subject.version.number)
     times = subject.served.users.times_N
     checks = judge(_check(seen, params.monitor), params.monitor.false_alarms)
+    rated = None if heard is None else heard.rated.get(version)
     online, course = _measure(workspace, heard, params.monitor)
     return Snapshot(
         at=now,
@@ -50,6 +52,7 @@ def judge_all(
         ),
         answers=None if asked is None else summarise(asked.lately),
         feedback=None if heard is None else Feedback(heard.named, heard.found),
+        given=None if rated is None else describe(rated, subject.promised.rated),
         online=online,
         course=course,
         checks=checks,

@@ -84,8 +84,8 @@ def _list_new_items(workspace: Workspace, subject: Subject, batches: list[Batch]
     columns = ["item_id", "images"]
     rows = pd.concat([frame[columns] for frame in frames] or [pd.DataFrame(columns=columns)])
     rows = rows.drop_duplicates("item_id", keep="last")
-    known = set(subject.served.catalogue.items["item_id"])
-    return rows[[item not in known for item in rows["item_id"]]].sort_values("item_id")
+    is_known = rows["item_id"].isin(subject.served.catalogue.items["item_id"])
+    return rows[~is_known.astype(bool)].sort_values("item_id")
 
 
 def _list_images(workspace: Workspace, batches: list[Batch]) -> dict[str, Path]:

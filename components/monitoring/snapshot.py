@@ -13,6 +13,7 @@ from components.errors import CorruptFileError
 from components.files import read_json, write_json
 from components.monitoring.answers import Answers, Speed
 from components.monitoring.checks import Check, Kind
+from components.monitoring.ratings import Given
 from components.monitoring.rmse import Course
 from components.paths import Workspace
 from components.statistics import Interval
@@ -76,8 +77,8 @@ class Alarm:
 class Snapshot:
     """All that one look found. `days` is what was lately; `false_alarms` what `checks` allow.
 
-    `answers` and `feedback` are None where there is no such log, or nothing in it; `lost` counts
-    answers that the log could not keep.
+    `given` is of the ratings given to the champion's answers. It, `answers` and `feedback` are None
+    where there is no such log, or nothing in it; `lost` counts answers that could not be kept.
     """
 
     at: float
@@ -86,6 +87,7 @@ class Snapshot:
     champion: Champion
     answers: Answers | None
     feedback: Feedback | None
+    given: Given | None
     online: tuple[Online, ...]
     course: tuple[Course, ...]
     checks: tuple[Check, ...]
@@ -106,12 +108,13 @@ class Snapshot:
         try:
             if content["format"] != FORMAT:
                 raise ValueError(f"format {content['format']}, this Beholder knows {FORMAT}")
-            answers, feedback = content["answers"], content["feedback"]
+            answers, feedback, given = (content[name] for name in ("answers", "feedback", "given"))
             return cls(
                 **{name: content[name] for name in ("at", "days", "false_alarms", "lost")},
                 champion=Champion(**content["champion"]),
                 answers=None if answers is None else _read_answers(answers),
                 feedback=None if feedback is None else Feedback(**feedback),
+                given=None if given is None else Given(**given),
                 online=tuple(_read_online(one) for one in content["online"]),
                 course=tuple(Course(**one) for one in content["course"]),
                 checks=tuple(Check(**one) for one in content["checks"]),
