@@ -23,8 +23,8 @@ UNITS: dict[Kind, str] = {
 _SAYS: dict[Kind, str] = {
     "rmse": "version {version} is further off than promised: its RMSE over {lately:,} ratings in "
     "service lies {value:.3f} above that of its evaluation ({threshold:.3f} is what may be)",
-    "ratings": "people rate otherwise than version {version} learnt: {value:.0%} more of {lately:,} "
-    "ratings than in its test are surprisingly low or high ({threshold:.0%} may be)",
+    "ratings": "people rate otherwise than version {version} learnt: of {lately:,} ratings "
+    "{value:.0%} more than in its test are surprisingly low or high ({threshold:.0%} may be)",
     "images": "items look otherwise than those that version {version} learnt: {lately:,} new ones "
     "lie {value:.3f} apart ({threshold:.3f} may be)",
     "users": "version {version} is asked for more strangers than it was tested on: their share of "

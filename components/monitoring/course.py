@@ -39,9 +39,9 @@ def style_versions(course: Sequence[Course], champion: str) -> dict[str, str]:
 
 
 def draw_course(
-    looks: Sequence[Snapshot], course: Sequence[Course], styles: Mapping[str, str]
+    looks: Sequence[Snapshot], course: Sequence[Course], styles: Mapping[str, str], width: int
 ) -> str:
-    """Return an SVG of every version's RMSE by time before the last look, and of its promise."""
+    """Return an SVG of every version's RMSE by time up to the last look, and of its promise."""
     if not course:
         return ""
     now = looks[-1].at
@@ -57,4 +57,5 @@ def draw_course(
         if promise is not None:
             ends = [(own[0].since - now) / size, xs[-1]]
             lines.append(Line(version, f"promise {css}", ends, [promise.value] * 2))
-    return draw_lines(lines, x_label=f"{unit} before the look", y_label="online RMSE")
+    label = f"{unit}, up to the last look"
+    return draw_lines(lines, x_label=label, y_label="online RMSE", width=width)

@@ -15,6 +15,8 @@ from components.pages.words import name_family
 
 _TEMPLATE = "monitor.html.j2"
 _DAY = 86_400.0
+# One chart for a phone and one for a desk, so that its letters are as large on both.
+_WIDTHS = {"narrow": 360, "desk": 860}
 _PATHS = {
     "factors": "learnt for the user",
     "history": "the user's ratings alone",
@@ -61,7 +63,7 @@ def render_page(looks: Sequence[Snapshot], name: str) -> str:
         headline=describe_headline(look),
         online=next((o for o in look.online if o.version == look.champion.version), None),
         age=None if look.champion.since is None else tell_age(look.at - look.champion.since),
-        chart=draw_course(looks, course, styles),
+        charts={css: draw_course(looks, course, styles, width) for css, width in _WIDTHS.items()},
         key=[{"version": version, "css": css} for version, css in styles.items()],
         stretch=stretch,
         checks=[_place(check) for check in look.checks],
