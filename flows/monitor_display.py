@@ -23,16 +23,21 @@ _DAY = 86_400.0
 
 def look_and_show(workspace: Workspace) -> None:
     """Take a look, and print what it found; raise BeholderError if it failed."""
+    from flows.monitoring import NO_CHAMPION
+    from flows.releases import find_champion
     from flows.retraining import connect_prefect
 
     load_params(workspace.params)  # what is wrong here need not wait for a server
+    if find_champion(workspace) is None:
+        typer.echo(NO_CHAMPION)
+        return
     with show_steps():
         connect_prefect(workspace)
-        found, why = _run(workspace)
+        found, says = _run(workspace)
     if found is None:
-        typer.echo(f"nothing to look at: {why}")
-        return
-    print_look(Console(highlight=False), found)
+        typer.echo(says)
+    else:
+        print_look(Console(highlight=False), found)
 
 
 def show_last(workspace: Workspace, *, as_json: bool) -> None:

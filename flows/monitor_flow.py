@@ -1,17 +1,20 @@
 """The flow `monitor`: one look at the service, kept, drawn, and told where something is wrong."""
 
 import logging
+import threading
 import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
 from prefect.states import Completed, Failed
 
-from components.errors import BeholderError
+from components.errors import BeholderError, ServiceError
 from components.locking import hold_lock
 from components.paths import Workspace
 from flows.tasks import call
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 RMSE_RISEN, DRIFT_FOUND = "beholder.rmse.risen", "beholder.drift.found"
 
 _WAIT_SECONDS = 300
+_SEND_SECONDS = 20.0
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +54,7 @@ def _look(workspace: Workspace) -> State[Any]:
     from components.monitoring.snapshot import keep, read_all
     from components.params import load_params
     from flows.monitor_judging import Seen, judge_all
-    from flows.monitoring import ask_answers, hear_feedback, open_subject
+    from flows.monitoring import NO_CHAMPION, ask_answers, hear_feedback, open_subject
     from flows.monitoring_images import see_new_items
     from flows.monitoring_page import write_page
     from flows.releases import find_champion
@@ -58,8 +62,7 @@ def _look(workspace: Workspace) -> State[Any]:
     params, now = load_params(workspace.params), time.time()
     champion = find_champion(workspace)
     if champion is None:
-        why = "there is no champion to look at yet; run 'beholder retrain'"
-        return Completed(name="Skipped", message=why)
+        return Completed(name="Skipped", message=NO_CHAMPION)
     subject = call(
         "champion",
         lambda: open_subject(workspace, champion),
@@ -84,7 +87,10 @@ def _look(workspace: Workspace) -> State[Any]:
 
 
 def _tell(workspace: Workspace, snapshot: "Snapshot") -> None:
-    """Emit an event for each alarm that this look has raised, with its evidence as payload."""
+    """Emit an event for each alarm that this look has raised, with its evidence as payload.
+
+    Returns when the server has them; raises ServiceError if it does not take them.
+    """
     from components.monitoring.alarms import find_new
 
     for alarm in find_new(snapshot):
@@ -92,6 +98,16 @@ def _tell(workspace: Workspace, snapshot: "Snapshot") -> None:
             RMSE_RISEN if alarm.kind == "rmse" else DRIFT_FOUND,
             {"prefect.resource.id": f"beholder.workspace.{workspace.root.name}"},
             payload=build_payload(workspace, snapshot, alarm),
+            id=uuid5(NAMESPACE_URL, f"{workspace.root}/{alarm.kind}/{alarm.version}/{alarm.since}"),
+        )
+    # They are sent by a thread, which a kill would take along; its wait has no time-out.
+    sent = threading.Thread(target=EventsWorker.instance().wait_until_empty, daemon=True)
+    sent.start()
+    sent.join(_SEND_SECONDS)
+    if sent.is_alive():
+        raise ServiceError(
+            f"Prefect's server took no event in {_SEND_SECONDS:.0f} s; 'beholder status' says "
+            "whether it runs"
         )
 
 

@@ -29,6 +29,8 @@ from flows.answers import open_answers
 from flows.feedback import open_log
 from flows.releases import COMPARISON_TAG, fetch_bundles, open_registry
 
+NO_CHAMPION = "nothing to look at: there is no champion yet; run 'beholder retrain'"
+
 _DAY = 86_400.0
 # Test rows that a promise rests on: the test of a large workspace has more than anybody needs.
 _PROMISED_ROWS = 20_000

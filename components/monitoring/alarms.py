@@ -16,9 +16,9 @@ NAMES: dict[Kind, str] = {
 UNITS: dict[Kind, str] = {
     "rmse": "rating points above the promised RMSE",
     "ratings": "more surprising ratings, as a share",
-    "images": "of the energy distance between looks",
+    "images": "how far apart looks are, from 0 to 1",
     "users": "more strangers, as a share of who asks",
-    "activity": "between how often users ask",
+    "activity": "how far apart users' visits are, from 0 to 1",
 }
 _SAYS: dict[Kind, str] = {
     "rmse": "version {version} is further off than promised: its RMSE over {lately:,} ratings in "

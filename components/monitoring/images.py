@@ -41,7 +41,8 @@ def _normalise(looks: Floats) -> Floats:
 
 
 def _distances(looks: Floats) -> Floats:
-    squares = np.maximum(2 - 2 * (looks @ looks.T), 0)
+    lengths = np.square(looks).sum(1)  # one, but for an image of nothing
+    squares = np.maximum(lengths[:, None] + lengths - 2 * (looks @ looks.T), 0)
     np.fill_diagonal(squares, 0)
     return np.sqrt(squares, dtype=np.float32)
 

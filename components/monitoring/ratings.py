@@ -72,7 +72,10 @@ def rank(rated: Rated, among: Rated) -> Reals:
     """Return each rating's rank (0 to 1) among test ratings of like predictions; ties halve."""
     order = np.argsort(among.predicted_N, kind="stable")
     peers = min(_PEERS, len(among))
-    near_M = np.searchsorted(among.predicted_N[order], rated.predicted_N)
+    known_N = among.predicted_N[order]
+    near_M = np.mean(
+        [np.searchsorted(known_N, rated.predicted_N, side) for side in ("left", "right")], axis=0
+    ).astype(np.int64)
     first_M = np.clip(near_M - peers // 2, 0, len(among) - peers)
     windows = np.lib.stride_tricks.sliding_window_view(among.ratings_N[order], peers)[first_M]
     below = (windows < rated.ratings_N[:, None]).mean(1)
