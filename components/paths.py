@@ -193,11 +193,6 @@ class Workspace:
         return self.state / "triggers.db"
 
     @property
-    def monitor(self) -> Path:
-        """The monitor's looks at what is served, one snapshot each, and the page made of them."""
-        return self.state / "monitor"
-
-    @property
     def feedback(self) -> Path:
         """What users did, as the endpoint was told: a SQLite file that nothing else can replace."""
         return self.state / "feedback.db"
@@ -206,6 +201,11 @@ class Workspace:
     def answers(self) -> Path:
         """What the endpoint answered in the last weeks, by request id: a SQLite file."""
         return self.state / "answers.db"
+
+    @property
+    def monitor(self) -> Path:
+        """What looks at the service have found: snapshots, the page, what versions promised."""
+        return self.state / "monitor"
 
 
 def find_workspace(start: Path) -> Workspace:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.files import hash_file, hash_json, read_json, read_parquet
 from components.packaging.trial import TrialReport, run_trial
-from components.params import Params, load_params
+from components.params import WATCHING, Params, load_params
 from components.paths import Workspace
 from components.promotion.artifacts import Bundles
 from components.promotion.comparison import Comparison, compare
@@ -89,7 +89,7 @@ def track(
         {
             "workspace": str(workspace.root),
             "data": hash_file(workspace.batch_list),
-            "params": params.model_dump(mode="json", exclude={"triggers"}),
+            "params": params.model_dump(mode="json", exclude=set(WATCHING)),
             "code": hash_file(workspace.code),
             "packages": hash_file(find_package_lock()),
         }

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from components.errors import ParameterError
-from components.params import Params
+from components.params import Params, find_cron
 from components.paths import Workspace
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ EVENTS: Mapping[str, str] = {
     "online-rmse": "beholder.rmse.risen",
     "registry": "beholder.registry.asked",
 }
+
+
+_EVIDENCE = "{{ event.payload.evidence | default(event.payload, true) | tojson }}"
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,19 @@ def plan_deployments(workspace: Workspace, params: Params) -> tuple[Plan, ...]:
             "flows.retrain_flow:retrain",
             name,
             {**place, "kind": "hand"},
-            schedule=policy.cron,
-            scheduled={"kind": "schedule", "reason": f"schedule {policy.cron}"},
+            schedule=find_cron(policy.schedule),
+            scheduled={"kind": "schedule", "reason": f"schedule {policy.schedule}"},
             events=tuple(EVENTS),
             wait_seconds=policy.wait_seconds,
         ),
         Plan("flows.promote_flow:promote", name, place),
+        Plan(
+            "flows.monitor_flow:monitor",
+            name,
+            place,
+            schedule=find_cron(params.monitor.schedule),
+            scheduled={"reason": "on schedule"},
+        ),
     )
 
 
@@ -131,7 +141,9 @@ def make_trigger(workspace: Workspace, kind: str, wait_seconds: float) -> "Deplo
             "reason": _jinja(f"{{{{ event.payload.reason | default('{event}', true) }}}}"),
             "evidence": {
                 "__prefect_kind": "json",
-                "value": _jinja("{{ event.payload.evidence | default({}, true) | tojson }}"),
+                "value": _jinja(
+                    "{{ event.payload.evidence | default(event.payload, true) | tojson }}"
+                ),
             },
             "key": _jinja("{{ event.payload.key | default(event.id | string, true) }}"),
         },

@@ -25,7 +25,7 @@ from flows.presence import is_present
 from flows.retrain_flow import name_state
 
 # Flows whose runs mark their presence.
-_FLOWS = ("retrain", "promote")
+_FLOWS = ("retrain", "promote", "monitor")
 # From here on a run that is at work has had the time to mark its presence, one that is about to
 # start has had the time to start.
 _RUNNING_FOR = timedelta(seconds=30)

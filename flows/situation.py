@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from components.batches import Batch, data_version, read_batches
 from components.code import refresh_code
 from components.files import hash_json
-from components.params import Params
+from components.params import WATCHING, Params
 from components.paths import Workspace
 from components.promotion.registry import Version
 from components.triggering.book import Book
@@ -46,7 +46,7 @@ def look_at(workspace: Workspace, params: Params, book: Book) -> Situation:
 
 def digest_params(params: Params) -> str:
     """Return the hash of params.yaml, but for when to retrain: that is no reason to retrain."""
-    return hash_json(params.model_dump(mode="json", exclude={"triggers"}))
+    return hash_json(params.model_dump(mode="json", exclude=set(WATCHING)))
 
 
 def find_news(batches: tuple[Batch, ...], latest: Version | None) -> News:

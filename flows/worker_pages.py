@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from components.monitoring.gauges import render_gauges
+from components.monitoring.snapshot import read_last
 from components.paths import Workspace
 from flows.worker_http import Answer
 
@@ -42,14 +44,13 @@ def make_pages(
         return Answer(200, b"ok\n") if is_well else Answer(503, b"Prefect or MLflow is silent\n")
 
     def metrics() -> Answer:
-        told = workspace.monitor / "metrics.prom"
         lines = [
             "# HELP beholder_worker_up Whether the worker hears of Prefect and MLflow.",
             "# TYPE beholder_worker_up gauge",
             f"beholder_worker_up {int(all(pulse.is_alive for pulse in pulses))}",
             "",
         ]
-        body = "\n".join(lines).encode() + (told.read_bytes() if told.is_file() else b"")
+        body = "\n".join(lines).encode() + render_gauges(read_last(workspace))
         return Answer(200, body, "text/plain; version=0.0.4; charset=utf-8")
 
     def monitor() -> Answer:

@@ -104,15 +104,15 @@ async def serve_deployments(workspace: Workspace, runner: Runner) -> dict[str, U
 
 
 async def follow_params(workspace: Workspace, runner: Runner) -> None:
-    """Register the deployments anew whenever `triggers` in params.yaml is another one."""
-    policy, said = load_params(workspace.params).triggers, ""
+    """Register the deployments anew whenever what they rest on in params.yaml is another one."""
+    planned, said = plan_deployments(workspace, load_params(workspace.params)), ""
     while True:
         await asyncio.sleep(_POLL_SECONDS)
         try:
-            now = load_params(workspace.params).triggers
-            if now != policy:
+            now = plan_deployments(workspace, load_params(workspace.params))
+            if now != planned:
                 await serve_deployments(workspace, runner)
-                policy = now
+                planned = now
             said = ""
         except (BeholderError, PrefectException, httpx.HTTPError) as error:
             if said != str(error):

@@ -5,9 +5,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from components.monitoring.snapshot import keep
 from components.paths import Workspace
 from flows.worker_http import Answer, Request, serve_http
 from flows.worker_pages import Pulse, make_pages
+from tests.monitoring.making import look
 
 
 @pytest.fixture
@@ -53,9 +55,9 @@ def test_monitor_page_and_gauges_are_shown_as_the_last_look_left_them(url: str, 
     assert httpx.get(f"{url}/monitor").status_code == 404
     place.monitor.mkdir(parents=True)
     (place.monitor / "monitor.html").write_text("<p>looked</p>")
-    (place.monitor / "metrics.prom").write_text("beholder_rmse 0.5\n")
+    keep(place, look(), 9)
     assert httpx.get(f"{url}/monitor").text == "<p>looked</p>"
-    assert "beholder_rmse 0.5\n" in httpx.get(f"{url}/metrics").text
+    assert "beholder_online_rmse" in httpx.get(f"{url}/metrics").text
 
 
 def test_any_other_address_leads_to_the_form(url: str):
