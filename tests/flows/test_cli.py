@@ -111,7 +111,7 @@ IN_A_WORKSPACE = [
     *(["keys", "list"], ["keys", "revoke", "x"], ["keys", "make", "x", "--scopes", "feedback"]),
     *(["review", "list"], ["review", "show", "1"], ["review", "approve", "1"]),
     *(["review", "reject", "1", "--reason", "ugly"], ["review", "serve"]),
-    *(["monitor"], ["monitor", "show"]),
+    *(["monitor"], ["monitor", "show"], ["up"], ["trigger"], ["trigger", "--dry-run"]),
 ]
 
 
