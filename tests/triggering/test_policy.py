@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.params import Triggers
@@ -151,6 +151,7 @@ pasts = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(pasts, max_size=12), st.integers(0, 30), st.sampled_from(["data", "drift"]))
 def test_who_is_put_off_is_put_off_to_later_and_the_budget_is_never_overrun(
     before: list[Past], new: int, kind: str
