@@ -64,6 +64,18 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
+def is_held(path: Path) -> bool:
+    """Say whether a process holds the flock on `path` just now."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def hold_step_lock(run_folder: Path) -> Iterator[None]:
     """Hold the workspace's step lock: whoever started it, no two steps ever run at once."""

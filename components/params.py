@@ -1,13 +1,14 @@
 """params.yaml, typed and frozen: every number that changes a result, one section a step."""
 
 import math
+import re
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from components.errors import ParameterError
@@ -15,6 +16,8 @@ from components.family_params import Families, Positive, Section, Share
 from components.files import write_bytes
 
 _NEVER_WRAP = 1 << 16
+NEVER = "never"
+_CRON = re.compile(r"[\w*/,#-]+( +[\w*/,#-]+){4}")
 
 # A number that is not finite would let everything pass.
 Margin = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -31,6 +34,21 @@ SliceKind = Literal[
     "late",
     "category",
 ]
+
+
+def find_cron(schedule: str) -> str | None:
+    """Return the cron line of a schedule; None where it is `never`."""
+    return None if schedule == NEVER else schedule
+
+
+def _check_schedule(schedule: str) -> str:
+    schedule = schedule.strip()
+    if schedule != NEVER and not _CRON.fullmatch(schedule):
+        raise ValueError(f"neither {NEVER!r} nor a cron line of five fields, such as '0 3 * * *'")
+    return schedule
+
+
+Schedule = Annotated[str, AfterValidator(_check_schedule)]
 
 
 class Data(Section):
@@ -263,6 +281,80 @@ class Review(Section):
     policy: Literal["auto", "required"] = "auto"
 
 
+class Triggers(Section):
+    """When a retraining starts by itself; a person who asks for one is always heard.
+
+    `schedule` is a cron line in UTC, or `never`. Who asks within `wait_seconds` joins one run, and
+    after a run no other begins for `pause_minutes`. `new_ratings` that came in as feedback ask for
+    one. A run needs `min_new_rows` ratings and items that no version has learnt from, unless
+    parameters or code changed.
+    """
+
+    schedule: Schedule = NEVER
+    wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60.0
+    pause_minutes: Annotated[float, Field(ge=0, le=10_080)] = 10.0
+    new_ratings: Annotated[int, Field(ge=1)] = 100
+    min_new_rows: Annotated[int, Field(ge=0)] = 1
+    max_runs_a_day: Annotated[int, Field(ge=1)] = 24
+    max_hours_a_day: Limit = 12.0
+
+
+class Least(Section):
+    """Changes up to which nothing is an alarm, however sure they are.
+
+    Of the RMSE in rating points; of ratings as a share of surprising ones; of images as a share of
+    the energy distance; of users as a share of who asks; of activity as Kolmogorov-Smirnov's
+    distance.
+    """
+
+    rmse: Margin = 0.05
+    ratings: Margin = 0.05
+    images: Margin = 0.02
+    users: Margin = 0.1
+    activity: Margin = 0.1
+
+
+class Monitor(Section):
+    """How the service is looked at; no result of a step depends on it.
+
+    Lately is the last `days`, or the newest `ratings` and `answers` where those are less. What
+    rests on fewer than `min_…` is not judged. While nothing changes, at most the share
+    `false_alarms` of looks raises any alarm, found by `draws` of what chance would do. Looks are
+    compared on `items` drawn of either side; `keep` snapshots are kept. The worker looks by
+    `schedule`, a cron line in UTC, or `never`.
+    """
+
+    days: Positive = 7.0
+    ratings: Annotated[int, Field(ge=1, le=1_000_000)] = 5_000
+    answers: Annotated[int, Field(ge=1, le=1_000_000)] = 50_000
+    items: Annotated[int, Field(ge=10, le=5_000)] = 500
+    stretch: Annotated[int, Field(ge=1)] = 100
+    min_ratings: Annotated[int, Field(ge=2)] = 100
+    min_users: Annotated[int, Field(ge=2)] = 20
+    min_items: Annotated[int, Field(ge=2)] = 30
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    draws: Annotated[int, Field(ge=100, le=100_000)] = 4_000
+    seed: Annotated[int, Field(ge=0)] = 0
+    least: Least = Least()
+    keep: Annotated[int, Field(ge=2, le=100_000)] = 500
+    schedule: Schedule = "*/30 * * * *"
+
+    @model_validator(mode="after")
+    def _check_draws(self) -> "Monitor":
+        # The five checks share the false alarms; a threshold should rest on more than one draw.
+        needed = math.ceil(20 / self.false_alarms - 1e-9)
+        if self.draws < needed:
+            raise ValueError(
+                f"draws {self.draws} is too few for false_alarms {self.false_alarms:g}; "
+                f"{needed} are needed"
+            )
+        return self
+
+
+# Sections that say when to look and when to retrain; no result depends on them.
+WATCHING = frozenset({"triggers", "monitor"})
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -280,6 +372,8 @@ class Params(Section):
     trial: Trial
     gate: Gate
     review: Review = Review()
+    triggers: Triggers = Triggers()
+    monitor: Monitor = Monitor()
 
     @model_validator(mode="after")
     def _check_family(self) -> "Params":

@@ -183,6 +183,16 @@ class Workspace:
         return self.state / "keys.json"
 
     @property
+    def credentials(self) -> Path:
+        """The passwords and keys that our own servers know each other by; its owner's alone."""
+        return self.state / "credentials.json"
+
+    @property
+    def triggers(self) -> Path:
+        """Who asked for which retraining, and what became of it: a SQLite file."""
+        return self.state / "triggers.db"
+
+    @property
     def feedback(self) -> Path:
         """What users did, as the endpoint was told: a SQLite file that nothing else can replace."""
         return self.state / "feedback.db"
@@ -191,6 +201,11 @@ class Workspace:
     def answers(self) -> Path:
         """What the endpoint answered in the last weeks, by request id: a SQLite file."""
         return self.state / "answers.db"
+
+    @property
+    def monitor(self) -> Path:
+        """What looks at the service have found: snapshots, the page, what versions promised."""
+        return self.state / "monitor"
 
 
 def find_workspace(start: Path) -> Workspace:

@@ -1,12 +1,13 @@
 """What happens to a candidate after its files are made: each a plain function, safe to repeat."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from components.files import hash_file, hash_json, read_json, read_parquet
 from components.packaging.trial import TrialReport, run_trial
-from components.params import Params, load_params
+from components.params import WATCHING, Params, load_params
 from components.paths import Workspace
 from components.promotion.artifacts import Bundles
 from components.promotion.comparison import Comparison, compare
@@ -77,18 +78,24 @@ def describe_judgement(champion: Version | None, params: Params) -> str:
     return f"{name} by {rules[:8]}"
 
 
-def track(workspace: Workspace, params: Params, reason: str) -> TrackedRun:
-    """Open this retraining's MLflow run, or go on with the one that a kill cut off."""
+def track(
+    workspace: Workspace, params: Params, reason: str, more: Mapping[str, str] | None = None
+) -> TrackedRun:
+    """Open this retraining's MLflow run, or go on with the one that a kill cut off.
+
+    `more` are tags of its own: what triggered it.
+    """
     key = hash_json(
         {
             "workspace": str(workspace.root),
             "data": hash_file(workspace.batch_list),
-            "params": params.model_dump(mode="json"),
+            "params": params.model_dump(mode="json", exclude=set(WATCHING)),
             "code": hash_file(workspace.code),
             "packages": hash_file(find_package_lock()),
         }
     )
     tags = {"beholder.reason": reason, "beholder.workspace": workspace.root.name}
+    tags |= dict(more or {})
     name = f"{params.train.family} {key[:8]}"
     run = open_run(store_address(workspace, load_settings()), EXPERIMENT, name, tags, key=key)
     run.log_params(params)

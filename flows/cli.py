@@ -12,6 +12,7 @@ from components.errors import BeholderError
 from flows.cli_catalogue import catalogue
 from flows.cli_feedback import feedback
 from flows.cli_keys import keys
+from flows.cli_monitor import monitor
 from flows.cli_review import review
 from flows.cli_workspace import WorkspaceOption, look_into
 from flows.cli_workspace import open_workspace as _open
@@ -31,6 +32,7 @@ app.add_typer(review, name="review")
 app.add_typer(catalogue, name="catalogue")
 app.add_typer(feedback, name="feedback")
 app.add_typer(keys, name="keys")
+app.add_typer(monitor, name="monitor")
 
 
 @app.command()
@@ -106,6 +108,26 @@ def retrain(workspace: WorkspaceOption = None) -> None:
     from flows.retraining import retrain_and_show
 
     retrain_and_show(_open(workspace))
+
+
+@app.command(
+    epilog="For example:  beholder trigger --dry-run  ·  beholder trigger --reason 'new posters'"
+)
+def trigger(
+    reason: Annotated[str, typer.Option(help="Why; the run and its record say so.")] = "by hand",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what it would cost; ask for nothing.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Ask the stack of 'beholder up' for a retraining; show first what it would cost.
+
+    Who asks while others wait joins their run, who asks during a run joins the
+    next: never two at once. 'beholder retrain' runs it in this terminal instead.
+    """
+    from flows.trigger_command import trigger_and_show
+
+    trigger_and_show(_open(workspace), reason, dry_run=dry_run)
 
 
 @app.command(
@@ -382,8 +404,21 @@ def recommend(
 
 
 @app.command()
+def up(workspace: WorkspaceOption = None) -> None:
+    """Start Prefect, MLflow, the worker and, where there is a champion, the endpoint.
+
+    Each listens on loopback, writes its log into the workspace and is started
+    again when it dies, until 'beholder down'. Safe to repeat: what runs is
+    left alone, and after a reboot ports and history are the same.
+    """
+    from flows.stack import bring_up_and_show
+
+    bring_up_and_show(_open(workspace))
+
+
+@app.command()
 def down(workspace: WorkspaceOption = None) -> None:
-    """Stop the workspace's servers (Prefect, MLflow, the endpoint)."""
+    """Stop the workspace's servers (Prefect, MLflow, the worker, the endpoint)."""
     from flows.deploying import find_live
     from flows.services import Services
 

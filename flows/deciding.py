@@ -9,8 +9,9 @@ from components.paths import Workspace
 from components.promotion.chain import MAX_REASON
 from components.settings import load_settings
 from flows.console import show_steps, step
+from flows.credentials import describe_login
 from flows.reviewing import Request, check
-from flows.servers import mlflow_server, review_service
+from flows.servers import mlflow_server, worker
 from flows.services import Services
 
 if TYPE_CHECKING:
@@ -87,10 +88,16 @@ def offer_review(workspace: Workspace) -> str:
     """
     from prefect.settings import PREFECT_API_URL
 
-    with step("review") as now:
-        service = review_service(PREFECT_API_URL.value() or "")
-        url = now.note = Services(workspace).ensure(service)
+    with step("worker") as now:
+        url = now.note = start_worker(workspace, PREFECT_API_URL.value() or "")
     return url
+
+
+def start_worker(workspace: Workspace, prefect_api_url: str) -> str:
+    """Start the worker unless it runs, and return its address."""
+    services = Services(workspace)
+    services.retire("review")  # its name before it served more than reviews
+    return services.ensure(worker(prefect_api_url))
 
 
 def serve_and_show(workspace: Workspace) -> None:
@@ -108,6 +115,7 @@ def serve_and_show(workspace: Workspace) -> None:
     for line in (
         f"\nform     {form}  (leads to the form 'promote' in Prefect's UI)",
         f"MLflow   {mlflow}/#/models/{model}  (tag a version: beholder.review = approve: why)",
+        *([] if load_settings().mlflow_tracking_uri else [f"         {describe_login(workspace)}"]),
         "'beholder down' ends them",
     ):
         shown.console.print(line, markup=False, soft_wrap=True)

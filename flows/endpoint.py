@@ -147,12 +147,15 @@ class Deployment:
 
 
 def redeploy(workspace: Workspace, restart: Restart = "never") -> Deployment:
-    """Do what `deploy` does for endpoints that run; nothing is started that did not run.
+    """Do what `deploy` does for endpoints that run; one is started only where `beholder up` was.
 
     That one cannot take the champion up is told in what is returned: the champion stays champion.
     """
+    services = Services(workspace)
     try:
-        if _is_managed(Services(workspace)) or find_live(workspace):
+        if services.is_whole:
+            return Deployment(roll_out(workspace, restart=restart).url)
+        if _is_managed(services) or find_live(workspace):
             return Deployment(roll_out(workspace, restart=restart, start=False).url)
     except ConflictError as error:
         return Deployment(None, str(error))

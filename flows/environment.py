@@ -6,6 +6,7 @@ from components.child import interpreter_first
 from components.paths import Workspace
 from components.promotion.store import DEFAULTS, ENFORCED
 from components.settings import TELEMETRY_OFF
+from flows.credentials import find_login
 
 MLFLOW_SAFETY = {**DEFAULTS, **ENFORCED, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
@@ -30,6 +31,7 @@ def build_environment(workspace: Workspace, **more: str) -> dict[str, str]:
         "PREFECT_HOME": str(workspace.state / "prefect"),
         "DVC_SITE_CACHE_DIR": str(workspace.dvc_state),
         "BEHOLDER_WORKSPACE": str(workspace.root),
+        **_sign_in(workspace),
         **more,
     }
 
@@ -37,3 +39,9 @@ def build_environment(workspace: Workspace, **more: str) -> dict[str, str]:
 def enter(workspace: Workspace, **more: str) -> None:
     """Give this very process the environment of a workspace; call it before Prefect is imported."""
     os.environ.update(build_environment(workspace, **more))
+
+
+def _sign_in(workspace: Workspace) -> dict[str, str]:
+    if "MLFLOW_TRACKING_USERNAME" in os.environ:
+        return {}
+    return find_login(workspace, os.environ.get("MLFLOW_TRACKING_URI"))

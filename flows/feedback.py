@@ -86,19 +86,37 @@ def export_and_show(workspace: Workspace) -> None:
         typer.echo("nothing to export: no feedback yet")
         return
     params = load_params(workspace.params)
-    lock = workspace.run / "feedback-export.lock"
-    with (
-        hold_lock(lock, wait_seconds=_WAIT_SECONDS, what="the export of feedback"),
-        open_log(workspace) as feedback,
-        show_steps(),
-    ):
-        made = 0
-        while export_once(workspace, params, feedback):
-            made += 1
+    with show_steps():
+        made = export_all(workspace, params)
     if made:
         typer.echo("next: 'beholder retrain' learns from it")
     else:
         typer.echo("nothing to export: every rating is in a batch already")
+
+
+def export_all(workspace: Workspace, params: Params) -> int:
+    """Make batches of all ratings that wait, and return how many; none where no feedback is."""
+    if not _find_file(workspace).exists():
+        return 0
+    lock = workspace.run / "feedback-export.lock"
+    with (
+        hold_lock(lock, wait_seconds=_WAIT_SECONDS, what="the export of feedback"),
+        open_log(workspace) as feedback,
+    ):
+        made = 0
+        while export_once(workspace, params, feedback):
+            made += 1
+    return made
+
+
+def count_waiting(workspace: Workspace) -> int:
+    """Return how many ratings are in no batch yet, those of an interrupted export included."""
+    if not _find_file(workspace).exists():
+        return 0
+    with open_log(workspace) as feedback:
+        counts = feedback.counts()
+    # Those of an interrupted export are marked, and still in no batch.
+    return max(counts.waiting, int(counts.is_open))
 
 
 def export_once(workspace: Workspace, params: Params, feedback: FeedbackLog) -> bool:

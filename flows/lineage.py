@@ -13,7 +13,7 @@ from components.data.workspace import find_template
 from components.errors import CorruptFileError, WorkspaceError
 from components.files import hash_file, hash_json
 from components.models.bundle import MANIFEST, read_digest
-from components.params import Params
+from components.params import WATCHING, Params
 from components.paths import Workspace
 
 ID_LENGTH = 16
@@ -22,7 +22,7 @@ PACKAGE_LOCK = "requirements.lock"
 # The steps, and the sections of params.yaml, without which the bundles would not be what they
 # are. Evaluation, trial and gate judge a bundle and leave it as it is.
 LEARNING_STEPS = ("validate", "split", "embed", "train", "refit")
-_JUDGING_SECTIONS = {"evaluate", "trial", "gate", "review"}
+_JUDGING_SECTIONS = {"evaluate", "trial", "gate", "review", *WATCHING}
 
 
 @dataclass(frozen=True)

@@ -76,13 +76,14 @@ def promote(
     numbers, TurnedDown or Inconclusive. Failed says why a decision could not be. One at a time in a
     workspace.
     """
+    from flows.presence import mark_presence
     from flows.run_page import close_abandoned_runs
 
     place = Workspace(Path(workspace))
     request = Request(version, decision, reason, reviewer, seen, way)
+    lock = hold_lock(place.run / "promote.lock", wait_seconds=0, what=f"{place.root} (promote)")
     try:
-        lock = place.run / "promote.lock"
-        with hold_lock(lock, wait_seconds=0, what=f"{place.root} (promote)"):
+        with mark_presence(place), lock:
             close_abandoned_runs(place, "promote")
             outcome = _carry_out(place, request)
     except BeholderError as error:

@@ -4,19 +4,22 @@ Every step is safe to repeat: a run that was killed is simply started again, and
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
+from pydantic import Field
 
 from components.errors import BeholderError
 from components.locking import hold_lock
 from components.paths import Workspace
+from components.triggering.policy import Kind
 from flows.console import step
 from flows.judging import judge_beside_champion
 from flows.pipeline import STAGES, StageRun, StepFailedError
@@ -30,7 +33,9 @@ if TYPE_CHECKING:
     from components.promotion.registry import Version
     from flows.tracking import TrackedRun
 
-Decision = Literal["promoted", "awaiting review", "rejected", "inconclusive", "unchanged"]
+Decision = Literal[
+    "promoted", "awaiting review", "rejected", "inconclusive", "unchanged", "skipped"
+]
 
 # The stages that write a history as they learn, and the phases in it.
 _LIVE_PHASES = {"train": ("search", "evaluation"), "refit": ("served",)}
@@ -49,21 +54,48 @@ class Outcome:
 
 
 @flow(name="retrain", flow_run_name="retrain, {reason}")
-def retrain(workspace: str, reason: str = "by hand") -> State[Any]:
+def retrain(
+    workspace: Annotated[str, Field(description="The workspace; leave it as it is.")],
+    reason: Annotated[str, Field(description="Why; the run and its record in MLflow say so.")] = (
+        "by hand"
+    ),
+    *,
+    kind: Annotated[
+        Kind | None,
+        Field(description="What asks: hand, for a person. Empty: run at once, unasked."),
+    ] = None,
+    evidence: Annotated[
+        dict[str, Any] | None, Field(description="What the reason rests on.")
+    ] = None,
+    key: Annotated[
+        str | None, Field(description="What names this asking, so that it is heard once.")
+    ] = None,
+    round_number: Annotated[
+        int | None, Field(description="A round of the book of triggers; leave it empty.")
+    ] = None,
+) -> State[Any]:
     """Bring a workspace's recommender up to date with its data, parameters and code.
 
     Ends as Promoted, AwaitingReview (where `review.policy` is required), Rejected, Inconclusive or
     Unchanged; as ValidationFailed where the data was refused before any training, as Failed where
-    something else went wrong. One at a time: a second run of the same workspace fails at once and
-    says which process is at work.
+    something else went wrong. One at a time in a workspace. Started by a trigger, it hears all who
+    asked, waits for a run that is at work, and ends as Skipped where the policy says so; started
+    in a terminal, it runs at once, and a second one fails and says which process is at work.
     """
-    from flows.run_page import close_abandoned_runs
+    from flows.presence import mark_presence
 
     place = Workspace(Path(workspace))
     try:
-        with hold_lock(place.work_lock, wait_seconds=0, what=f"{place.root} (retrain)"):
-            close_abandoned_runs(place)
-            outcome = _retrain(place, reason)
+        with mark_presence(place):
+            if kind is None and round_number is None:
+                outcome = _retrain_now(place, reason)
+            else:
+                from flows.answering import Asker, answer
+
+                asker = None if kind is None else Asker(kind, reason, evidence or {}, key)
+                # A run of a round was asked for by whoever is in the book.
+                asker = asker if round_number is None else None
+                outcome = answer(place, asker, round_number, _retrain)
     except StepFailedError as error:
         name = "ValidationFailed" if error.stage == "validate" else "Failed"
         return Failed(name=name, message=f"{error.stage}: {error}")
@@ -76,12 +108,20 @@ def retrain(workspace: str, reason: str = "by hand") -> State[Any]:
     )
 
 
+def _retrain_now(workspace: Workspace, reason: str) -> Outcome:
+    from flows.run_page import close_abandoned_runs
+
+    with hold_lock(workspace.work_lock, wait_seconds=0, what=f"{workspace.root} (retrain)"):
+        close_abandoned_runs(workspace)
+        return _retrain(workspace, reason)
+
+
 def name_state(decision: str) -> str:
     """Return the name of the state that a decision ends in: AwaitingReview."""
     return decision.title().replace(" ", "")
 
 
-def _retrain(workspace: Workspace, reason: str) -> Outcome:
+def _retrain(workspace: Workspace, reason: str, tags: Mapping[str, str] | None = None) -> Outcome:
     from components.code import refresh_code
     from components.params import load_params
     from flows.candidate import find_finished, track
@@ -95,7 +135,7 @@ def _retrain(workspace: Workspace, reason: str) -> Outcome:
             with step(stage) as now:
                 now.cached = True
         return _unchanged(workspace, finished)
-    run = track(workspace, params, reason)
+    run = track(workspace, params, reason, tags)
     try:
         outcome = _follow(workspace, params, run, stale)
     except BaseException as error:

@@ -27,6 +27,7 @@ _SIGNS = {
     "rejected": "[red]rejected[/]",
     "inconclusive": "[yellow]inconclusive[/]",
     "unchanged": "unchanged",
+    "skipped": "skipped",
 }
 
 

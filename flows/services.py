@@ -63,6 +63,7 @@ class Services:
         self.host = host
         self._folder = workspace.run / "services"
         self._ports_file = self._folder / "ports.json"
+        self._wanted_file = self._folder / "wanted.json"
         self._arbiter = Arbiter(workspace, self._folder)
 
     def ensure(self, service: Service, *, port: int | None = None, restart: bool = False) -> str:
@@ -74,17 +75,39 @@ class Services:
         with self._hold_control():
             if not restart and self.runs(service, port=port):
                 return self.url(service)
-            self._arbiter.start()
-            self._remove(service.name)
-            self._sweep(service.name)
-            url = self._choose_address(service, port)
-            started = time.monotonic()
-            log.info("service starting name=%s url=%s", service.name, url)
-            self._add(service)
-            self._await_ready(service, url, started + service.ready_seconds)
-            seconds = time.monotonic() - started
-            log.info("service ready name=%s url=%s seconds=%.1f", service.name, url, seconds)
-            return url
+            self._begin(service, port)
+            return self._await_ready(service)
+
+    def launch(self, service: Service) -> None:
+        """Start a service unless it runs already, and do not wait; `ensure_launched` does.
+
+        Several that take long to start can be launched side by side.
+        """
+        with self._hold_control():
+            if not self.runs(service):
+                self._begin(service, None)
+
+    def ensure_launched(self, service: Service) -> str:
+        """Wait until a service answers that was launched just now; return its address."""
+        with self._hold_control():
+            return self._await_ready(service)
+
+    def retire(self, name: str) -> None:
+        """Stop a service for good: one that an older Beholder kept."""
+        with self._hold_control():
+            ports = self._read_ports()
+            if name in ports:
+                self._remove(name)
+                self._sweep(name)
+                write_json(self._ports_file, {n: e for n, e in ports.items() if n != name})
+
+    def _begin(self, service: Service, port: int | None) -> None:
+        self._arbiter.start()
+        self._remove(service.name)
+        self._sweep(service.name)
+        url = self._choose_address(service, port)
+        log.info("service starting name=%s url=%s", service.name, url)
+        self._add(service)
 
     def runs(self, service: Service, *, port: int | None = None) -> bool:
         """Whether a service is kept alive and answers, at the port that is asked for if one is."""
@@ -93,12 +116,22 @@ class Services:
         is_managed = service.name in self._arbiter.watchers()
         return is_there and is_managed and _answers(url + service.health)
 
+    def want_all(self) -> None:
+        """Note that the whole stack shall run, an endpoint too once there is a champion."""
+        write_json(self._wanted_file, {"wanted": True})
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the whole stack shall run, and its process manager does."""
+        return self._wanted_file.is_file() and self._arbiter.answers()
+
     def stop(self) -> list[str]:
         """Stop every service and the arbiter, leftovers of a killed arbiter included.
 
         Returns the names of what ran.
         """
         with self._hold_control():
+            self._wanted_file.unlink(missing_ok=True)
             names = self._arbiter.watchers()
             self._arbiter.quit()
             return sorted(names | self._sweep())
@@ -163,9 +196,10 @@ class Services:
             self._arbiter.call("stop", name=name, waiting=True)
             self._arbiter.call("rm", name=name, waiting=True)
 
-    def _await_ready(self, service: Service, url: str, deadline: float) -> None:
+    def _await_ready(self, service: Service) -> str:
+        url, started = self.url(service), time.monotonic()
         while not _answers(url + service.health):
-            if time.monotonic() > deadline:
+            if time.monotonic() > started + service.ready_seconds:
                 self._remove(service.name)
                 path = self.log_file(service.name)
                 end = path.read_text(errors="replace").splitlines()[-15:] if path.exists() else []
@@ -174,6 +208,9 @@ class Services:
                     + "\n".join([f"its log {path} ends:", *end])
                 )
             time.sleep(_POLL_SECONDS)
+        seconds = time.monotonic() - started
+        log.info("service ready name=%s url=%s seconds=%.1f", service.name, url, seconds)
+        return url
 
     def _sweep(self, name: str | None = None) -> set[str]:
         """End processes of this workspace's services that no arbiter looks after any more."""

@@ -21,6 +21,7 @@ from flows.pipeline import find_stale
 from flows.releases import COMPARISON_TAG, open_registry
 from flows.reviewing import list_ways, read_standings
 from flows.services import Services, ServiceState
+from flows.status_loop import describe_loop
 
 _SHOWN_BATCHES = 5
 
@@ -37,6 +38,8 @@ def show_status(workspace: Workspace) -> None:
     _print_ledger(console, registry)
     _print_reviews(console, workspace)
     _print_latest(console, registry, champion)
+    for label, says in describe_loop(workspace):
+        console.print(f"[bold]{label:<9}[/] {says}", soft_wrap=True)
     _print_catalogue(console, workspace, champion)
     states = Services(workspace, load_settings().host).states()
     _print_servers(console, states, champion)

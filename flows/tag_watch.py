@@ -1,14 +1,13 @@
 """Starts the flow `promote`, once, for each value of the tag `beholder.review` on a version."""
 
-import fcntl
 import logging
-import os
 import uuid
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 
+from components.locking import is_held
 from components.paths import Workspace
 from components.promotion.registry import Registry, Version
 from flows.releases import open_registry
@@ -71,7 +70,9 @@ class TagWatch:
 
     def _start(self, version: Version, value: str, attempt: str) -> str | None:
         wish = read_wish(value)
-        if wish is None or self._is_busy():  # a person decides just now: wait for them to end
+        if wish is None or is_held(
+            self._workspace.run / "promote.lock"
+        ):  # a person decides just now: wait for them to end
             return None
         wanted = {
             "version": version.number,
@@ -86,18 +87,6 @@ class TagWatch:
                 self._deployment, parameters=wanted, idempotency_key=attempt
             )
         return write_running(value, str(run.id))
-
-    def _is_busy(self) -> bool:
-        path = self._workspace.run / "promote.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
 
 
 def _conclude(value: str, run_id: str) -> str | None:

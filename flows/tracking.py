@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from components.errors import BeholderError, ServiceError
-from components.params import Params
+from components.params import WATCHING, Params
 from components.paths import Workspace
 from components.promotion.store import Store
 from components.settings import Settings
@@ -60,8 +60,8 @@ class TrackedRun:
         return f"#/experiments/{self.experiment_id}/runs/{self.run_id}"
 
     def log_params(self, params: Params) -> None:
-        """Log params.yaml, flattened: `train.factors`."""
-        self.log_values(flatten(params.model_dump()))
+        """Log params.yaml, flattened: `train.factors`; when to retrain is no part of the result."""
+        self.log_values(flatten(params.model_dump(exclude=set(WATCHING))))
 
     def log_values(self, values: Mapping[str, Any]) -> None:
         """Log parameters by name; a run never changes one that it has."""

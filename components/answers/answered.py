@@ -1,4 +1,4 @@
-"""One answer of the endpoint, as it is remembered."""
+"""One answer of the endpoint, as it is remembered, and as it is counted."""
 
 from typing import NamedTuple
 
@@ -45,3 +45,19 @@ class Answered(NamedTuple):
     def path_of(self, row: int) -> str | None:
         """Return what the rating at a place rests on."""
         return self.path if self.paths is None else self.paths[row]
+
+
+class Glance(NamedTuple):
+    """What an answer was, without what was in it: a few cells of its row, for counting many.
+
+    As in an `Answered`, `users` and `paths` are None where `user_id` and `path` hold for all.
+    """
+
+    at: float
+    seconds: float
+    route: str
+    version: str
+    user_id: str | None
+    path: str | None
+    users: tuple[str, ...] | None
+    paths: tuple[str, ...] | None

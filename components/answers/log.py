@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from components.answers.answered import Answered
+from components.answers.answered import Answered, Glance
 from components.answers.sweeping import measure
-from components.answers.tables import LAYOUT, answers, losses, unpack
+from components.answers.tables import GLANCED, LAYOUT, answers, glance, losses, unpack
 from components.answers.writer import Writer
 from components.sqlite import open_engine
 
@@ -65,6 +65,14 @@ class AnswerLog:
                 for row in connection.execute(query.order_by(answers.c.at)).mappings():
                     found.setdefault(row["request_id"], []).append(unpack(row))
         return found
+
+    def glances(self, since: float, until: float, *, most: int) -> list[Glance]:
+        """Return the answers given from one moment to another, the newest so many, newest first."""
+        columns = [answers.c[name] for name in GLANCED]
+        query = select(*columns).where(answers.c.at >= since, answers.c.at < until)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(answers.c.at.desc()).limit(most)).mappings()
+            return [glance(row) for row in rows]
 
     def count(self) -> Kept:
         """Return how much it holds."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Float, Index, Integer, MetaData, RowMapping, String, Table
 
-from components.answers.answered import Answered
+from components.answers.answered import Answered, Glance
 from components.sqlite import Layout
 
 metadata = MetaData()
@@ -49,6 +49,7 @@ losses = Table(
 LAYOUT = Layout("answer log", "BEHOLDER_ANSWERS_URL", metadata, 1, "NORMAL")
 
 FIELDS = Answered._fields
+GLANCED = Glance._fields
 INSERT = f"INSERT INTO answers ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})"  # noqa: S608 - our own names
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -70,6 +71,11 @@ def pack(answered: Answered) -> tuple[Any, ...]:
 def unpack(row: RowMapping) -> Answered:
     """Return the answer that a row holds, its ratings to six digits."""
     return Answered._make(_unpack(row[name]) if name in _LISTS else row[name] for name in FIELDS)
+
+
+def glance(row: RowMapping) -> Glance:
+    """Return what a row with the columns of GLANCED says."""
+    return Glance._make(_unpack(row[name]) if name in _LISTS else row[name] for name in GLANCED)
 
 
 def _pack_texts(texts: Sequence[str] | None) -> str | None:

@@ -28,6 +28,10 @@ _NAMED = (
     "FROM events WHERE request_id IS NOT NULL AND stored_at >= ? "
     "GROUP BY request_id, user_id, item_id, kind"
 )
+_NTH_NAMED = (
+    "SELECT stored_at FROM events WHERE request_id IS NOT NULL AND kind = 'rating' "
+    "AND stored_at >= ? ORDER BY number DESC LIMIT 1 OFFSET ?"
+)
 _UNEXPORTED = case((events.c.export.is_(None), events.c.stored_at))
 
 
@@ -106,6 +110,15 @@ class FeedbackLog:
             rows = connection.exec_driver_sql(_NAMED, (since,))
             for row in rows:
                 yield Told(*row[1:])
+
+    def find_start(self, ratings: int, since: float = 0.0) -> float:
+        """Return when the first of the newest so many ratings was stored that name an answer.
+
+        That is `since` where fewer were stored since then.
+        """
+        with self._engine.connect() as connection:
+            found = connection.exec_driver_sql(_NTH_NAMED, (since, ratings - 1)).scalar()
+            return since if found is None else float(found)
 
     def begin_export(self) -> Export | None:
         """Choose the ratings of the next batch; see `export.begin_export`."""

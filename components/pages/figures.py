@@ -61,7 +61,14 @@ class Line:
     dots: bool = False
 
 
-def draw_lines(lines: Sequence[Line], *, x_label: str, y_label: str, square: bool = False) -> str:
+def draw_lines(
+    lines: Sequence[Line],
+    *,
+    x_label: str,
+    y_label: str,
+    square: bool = False,
+    width: int = _WIDTH,
+) -> str:
     """Return an SVG of lines over common axes; `square` gives both axes one range.
 
     Colours come from the page's style sheet, so that one drawing serves light and dark.
@@ -73,10 +80,10 @@ def draw_lines(lines: Sequence[Line], *, x_label: str, y_label: str, square: boo
     x_ticks, y_ticks = make_ticks(min(xs), max(xs)), make_ticks(min(ys), max(ys))
     if square:
         x_ticks = y_ticks = make_ticks(min(xs + ys), max(xs + ys))
-    across = _Axis(x_ticks, _LEFT, _WIDTH - _RIGHT)
+    across = _Axis(x_ticks, _LEFT, width - _RIGHT)
     down = _Axis(y_ticks, _HEIGHT - _BOTTOM, _TOP)
     parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{y_label} by {x_label}">',
+        f'<svg viewBox="0 0 {width} {_HEIGHT}" role="img" aria-label="{y_label} by {x_label}">',
         *_draw_axes(across, down, x_label),
         *(part for line in lines for part in _draw_line(line, across, down)),
         "</svg>",
@@ -109,12 +116,12 @@ def _draw_axes(across: _Axis, down: _Axis, x_label: str) -> list[str]:
     parts = []
     for tick in down.ticks:
         y = down.place(tick)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{across.end:g}" y1="{y}" y2="{y}"/>')
         parts.append(f'<text class="tick end" x="{_LEFT - 6}" y="{y + 3.5}">{tick:g}</text>')
     for tick in across.ticks:
         x, y = across.place(tick), _HEIGHT - _BOTTOM + 14
         parts.append(f'<text class="tick middle" x="{x}" y="{y}">{tick:g}</text>')
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    middle = (_LEFT + across.end) / 2
     parts.append(f'<text class="tick middle" x="{middle}" y="{_HEIGHT - 4}">{x_label}</text>')
     return parts
 

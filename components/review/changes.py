@@ -7,8 +7,8 @@ from typing import Any
 
 from components.batches import Batch
 
-# Who decides changes no result.
-_LEFT_OUT = "review."
+# Who decides changes no result, nor does how the service is looked at.
+_LEFT_OUT = ("review.", "monitor.")
 _PACKAGE = re.compile(r"^([A-Za-z0-9][\w.\-]*)(?:\[[^\]]*\])?==([^\s;]+)")
 
 

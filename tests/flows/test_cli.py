@@ -111,6 +111,7 @@ IN_A_WORKSPACE = [
     *(["keys", "list"], ["keys", "revoke", "x"], ["keys", "make", "x", "--scopes", "feedback"]),
     *(["review", "list"], ["review", "show", "1"], ["review", "approve", "1"]),
     *(["review", "reject", "1", "--reason", "ugly"], ["review", "serve"]),
+    *(["monitor"], ["monitor", "show"], ["up"], ["trigger"], ["trigger", "--dry-run"]),
 ]
 
 
@@ -159,6 +160,15 @@ def test_environment_that_makes_no_sense_is_named(
 
 def test_retrain_of_nothing_names_ingest_before_any_server_starts(call: Call, workspace: Workspace):
     assert "run 'beholder ingest" in refuse(call, "retrain", "-w", str(workspace.root))
+    assert not (workspace.run / "services").exists()
+
+
+def test_without_a_look_or_a_champion_the_next_command_is_named(call: Call, workspace: Workspace):
+    place = ["-w", str(workspace.root)]
+    assert "run 'beholder monitor'" in refuse(call, "monitor", "show", *place)
+    code, out, _ = call("monitor", *place)
+    assert code == 0
+    assert "no champion yet; run 'beholder retrain'" in out
     assert not (workspace.run / "services").exists()
 
 

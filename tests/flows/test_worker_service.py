@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from flows.review_tags import RESULT_TAG, REVIEW_TAG
-from flows.servers import review_service
+from flows.servers import worker
 from flows.services import Services
 from tests.flows.desk import Desk
 
@@ -32,7 +32,7 @@ def serve(prefect_server: None, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     assert address
     enter(desk.workspace)
     services = Services(desk.workspace)
-    yield lambda: services.ensure(review_service(address))
+    yield lambda: services.ensure(worker(address))
     services.stop()
 
 
@@ -61,7 +61,7 @@ def count_runs() -> int:
 def test_form_and_tags_start_the_flow_once_and_say_what_became_of_it(serve: Serve, desk: Desk):
     from prefect.deployments import run_deployment
 
-    from flows.review_service import name_deployment
+    from flows.deployments import name_deployment
 
     url = serve()
     form = httpx.get(url, follow_redirects=False).headers["location"]
