@@ -55,7 +55,7 @@ def monitor(workspace: str, reason: str = "by hand") -> State[Any]:
 
 def _look(workspace: Workspace) -> State[Any]:
     from components.monitoring.alarms import find_new
-    from components.monitoring.snapshot import keep, read_all
+    from components.monitoring.snapshot import find_newest, keep
     from components.params import load_params
     from flows.monitor_judging import Seen, judge_all
     from flows.monitoring import NO_CHAMPION, ask_answers, hear_feedback, open_subject
@@ -76,8 +76,7 @@ def _look(workspace: Workspace) -> State[Any]:
     heard = call("feedback", lambda: hear_feedback(workspace, params.monitor, now), _note_heard)
     items = call("images", lambda: see_new_items(workspace, subject, params), _note_items)
     seen = Seen(subject, asked, heard, items)
-    before = read_all(workspace)
-    last = before[-1] if before else None
+    last = find_newest(workspace)
     snapshot = call("judge", lambda: judge_all(workspace, seen, params, now, last), _note_judged)
     # Told before it is kept: who is killed in between tells it again, and nobody is left untold.
     new = find_new(snapshot)

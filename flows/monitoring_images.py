@@ -3,7 +3,9 @@
 M items, E width of an embedding
 """
 
+import hashlib
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +14,9 @@ import numpy as np
 import pandas as pd
 
 from components.batches import Batch, batch_folder, read_images, read_items
-from components.errors import ImageError, WorkspaceError
+from components.errors import ImageError
 from components.files import read_json
 from components.images import decode_image
-from components.locking import hold_lock
 from components.models.catalogue import Floats
 from components.models.pooling import pool_images
 from components.params import Params
@@ -26,6 +27,8 @@ from flows.monitoring import Subject
 
 if TYPE_CHECKING:
     from components.features.store import EmbeddingStore
+
+_STORE = "embeddings"
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +45,7 @@ class NewItems:
 def see_new_items(workspace: Workspace, subject: Subject, params: Params) -> NewItems:
     """Return the looks of at most `monitor.items` items that the champion does not know.
 
-    Images that its encoder never saw are encoded, and kept in the store unless a retraining is at
-    work, which writes it.
+    Images that its encoder never saw are encoded once.
     """
     width = subject.served.catalogue.embeddings_IE.shape[1]
     nothing = np.zeros((0, width), np.float32)
@@ -52,8 +54,9 @@ def see_new_items(workspace: Workspace, subject: Subject, params: Params) -> New
         return NewItems(nothing, 0, "nobody knows any more which batches the champion learnt")
     items = _list_new_items(workspace, subject, batches)
     if items.empty:
+        shutil.rmtree(workspace.monitor / _STORE, ignore_errors=True)
         return NewItems(nothing, 0, "no item came in since the champion learnt")
-    drawn = items.sample(min(len(items), params.monitor.items), random_state=params.monitor.seed)
+    drawn = _draw(items, params.monitor.items, params.monitor.seed)
     paths = _list_images(workspace, batches)
     wanted = {
         image: paths[image] for images in drawn["images"] for image in images if image in paths
@@ -101,25 +104,26 @@ def _list_images(workspace: Workspace, batches: list[Batch]) -> dict[str, Path]:
 def _embed(
     workspace: Workspace, encoder: Path, images: dict[str, Path], params: Params, width: int
 ) -> dict[str, Floats]:
-    """Return the embedding of each image that can be decoded, by its sha256."""
-    from components.features.store import open_store
+    """Return the embedding of each image that can be decoded, by its sha256.
 
-    hashes = sorted(images)
-    store = open_store(workspace, read_json(encoder / "encoder.json")["digest"], width)
-    vectors, found = store.read(hashes)
-    seen = {hashes[row]: vectors[row] for row in np.flatnonzero(found)}
+    What must be encoded is kept in a store of the looks' own, for the other one is written under
+    the lock of retrainings, which must not wait for a look.
+    """
+    from components.features.store import EmbeddingStore, open_store
+
+    digest = read_json(encoder / "encoder.json")["digest"]
+    own = EmbeddingStore(workspace.monitor / _STORE / digest, width)
+    seen: dict[str, Floats] = {}
+    for store in (open_store(workspace, digest, width), own):
+        hashes = sorted(images.keys() - seen.keys())
+        vectors, found = store.read(hashes)
+        seen |= {hashes[row]: vectors[row] for row in np.flatnonzero(found)}
     missing = [
-        (sha256, images[sha256].relative_to(workspace.root).as_posix())
-        for sha256 in hashes
-        if sha256 not in seen and _is_usable(images[sha256], params)
+        (sha256, path.relative_to(workspace.root).as_posix())
+        for sha256, path in sorted(images.items())
+        if sha256 not in seen and _is_usable(path, params)
     ]
-    if not missing:
-        return seen
-    try:
-        with hold_lock(workspace.work_lock, wait_seconds=0, what="the embedding store"):
-            return seen | _encode(workspace, encoder, missing, params, store)
-    except WorkspaceError:
-        return seen | _encode(workspace, encoder, missing, params, None)
+    return seen | (_encode(workspace, encoder, missing, params, own) if missing else {})
 
 
 def _encode(
@@ -127,7 +131,7 @@ def _encode(
     encoder: Path,
     images: list[tuple[str, str]],
     params: Params,
-    store: "EmbeddingStore | None",
+    store: "EmbeddingStore",
 ) -> dict[str, Floats]:
     from components.devices import pick_device
     from components.features.encoders import open_encoder
@@ -146,6 +150,12 @@ def _encode(
     )
     rows = (vector for shard in shards for vector in shard)
     return {sha256: vector for (sha256, _), vector in zip(images, rows, strict=True)}
+
+
+def _draw(items: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    """Return at most so many items, the same ones as long as they are there, whatever comes in."""
+    order = [hashlib.sha256(f"{seed}:{item}".encode()).digest() for item in items["item_id"]]
+    return items.iloc[np.argsort(np.array(order, dtype="S32"), kind="stable")[:most]]
 
 
 def _is_usable(path: Path, params: Params) -> bool:

@@ -144,3 +144,17 @@ def test_every_kind_of_slice_can_be_named_in_the_gates_policy(tmp_path: Path) ->
 def test_gate_with_too_few_draws_for_its_level_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"bootstrap 900 is too few.*1000 are needed"):
         load_params(write_changed(tmp_path, "gate", bootstrap=900, level=0.99))
+
+
+def test_looks_have_draws_enough_for_the_false_alarms_that_they_allow(tmp_path: Path) -> None:
+    path = write_changed(tmp_path, "monitor", false_alarms=0.001)
+    with pytest.raises(ParameterError, match=r"draws 4000 is too few.*20000 are needed"):
+        load_params(path)
+
+
+def test_parameters_from_before_there_were_looks_have_the_usual_ones(tmp_path: Path) -> None:
+    content = yaml.safe_load(TEMPLATE.read_text())
+    told = content.pop("monitor")
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert load_params(path).monitor.model_dump() == told

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from components.monitoring.alarms import NAMES
-from components.monitoring.snapshot import Snapshot
+from components.monitoring.snapshot import Snapshot, find_newest
+from components.paths import Workspace
 
 # Every gauge: its name, what it says, its labels.
 GAUGES = {
@@ -31,6 +32,11 @@ class _Sample:
     name: str
     value: float | None
     labels: tuple[str, ...] = ()
+
+
+def render_last(workspace: Workspace) -> bytes:
+    """Return the gauges of the newest look that can be read; nothing before the first one."""
+    return render_gauges(find_newest(workspace))
 
 
 def render_gauges(snapshot: Snapshot | None) -> bytes:

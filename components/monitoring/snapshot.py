@@ -144,19 +144,31 @@ def read_last(workspace: Workspace) -> Snapshot | None:
     return _read(looks[-1]) if looks else None
 
 
+def find_newest(workspace: Workspace) -> Snapshot | None:
+    """Return the newest look that can be read; None if there is none. What is broken is said."""
+    for path in reversed(list_looks(workspace)):
+        found = _read_or_say(path)
+        if found is not None:
+            return found
+    return None
+
+
 def read_all(workspace: Workspace) -> list[Snapshot]:
     """Return every look that can be read, oldest first; what is broken is said and left out."""
-    found = []
-    for path in list_looks(workspace):
-        try:
-            found.append(_read(path))
-        except (CorruptFileError, FileNotFoundError) as error:
-            log.warning("look left out why=%s", error)
-    return found
+    found = (_read_or_say(path) for path in list_looks(workspace))
+    return [look for look in found if look is not None]
 
 
 def _folder(workspace: Workspace) -> Path:
     return workspace.monitor / _LOOKS
+
+
+def _read_or_say(path: Path) -> Snapshot | None:
+    try:
+        return _read(path)
+    except (CorruptFileError, FileNotFoundError) as error:
+        log.warning("look left out why=%s", error)
+        return None
 
 
 def _read(path: Path) -> Snapshot:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from components.answers.address import find_address
-from components.answers.answered import Answered
+from components.answers.answered import Answered, Glance
 from components.answers.log import AnswerLog
 from components.answers.sweeping import PORTION, measure, sweep
 from components.answers.tables import FIELDS, INSERT, LAYOUT, pack, unpack
@@ -64,6 +64,23 @@ def test_answer_comes_out_of_its_row_as_it_went_in(
     answer = ANSWER._replace(items=items, users=users, paths=paths, ratings=tuple(ratings))
     row = dict(zip(FIELDS, pack(answer), strict=True))
     assert unpack(row) == answer  # type: ignore[arg-type]
+
+
+def test_answers_of_a_time_are_glanced_at_the_newest_first(address: str):
+    log = AnswerLog(address)
+    log.begin(keep_days=36_500, max_gb=1)
+    pairs = ANSWER._replace(at=1002.0, user_id=None, users=("u1", "u2"), paths=("prior", "factors"))
+    for answer in (ANSWER, ANSWER._replace(at=1001.0), pairs, ANSWER._replace(at=1003.0)):
+        log.submit(answer)
+    log.close()
+    log = AnswerLog(address)
+    seen = log.glances(1000.0, 1003.0, most=10)
+    assert [one.at for one in seen] == [1002.0, 1001.0, 1000.0]
+    assert seen[0].users == ("u1", "u2")
+    assert seen[0].paths == ("prior", "factors")
+    assert seen[2] == Glance(1000.0, 0.002, "recommend", "3", "u1", "factors", None, None)
+    assert [one.at for one in log.glances(0.0, 2000.0, most=2)] == [1003.0, 1002.0]
+    log.close()
 
 
 def test_rating_that_is_no_number_is_kept_as_none():

@@ -278,3 +278,15 @@ def test_parcel_that_is_refused_leaves_no_trace():
     with pytest.raises(RepeatedIdError):
         sort_out(Parcel("", [replace(RATING, event_id="e2"), replace(RATING, value=1.0)]), known)
     assert known == {("", "e1"): RATING.digest()}
+
+
+def test_start_of_the_newest_ratings_that_name_an_answer_is_found(log: FeedbackLog):
+    for number, kind in enumerate(("rating", "view", "rating", "rating")):
+        value = 3.0 if kind == "rating" else None
+        event = replace(RATING, event_id=f"e{number}", kind=kind, value=value, request_id="r1")
+        log.submit("", [event, replace(RATING, event_id=f"f{number}", request_id=None)]).result(30)
+    moments = sorted(told.stored_at for told in log.named())
+    assert log.find_start(1) == max(moments)
+    assert log.find_start(3) < log.find_start(2) < log.find_start(1)
+    assert log.find_start(4, since=5.0) == 5.0
+    assert log.find_start(1, since=max(moments) + 1) == max(moments) + 1

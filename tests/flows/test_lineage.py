@@ -66,6 +66,8 @@ def test_commit_and_dvc_lock_do_not_change_the_id(lineage: Lineage):
 def test_sections_that_only_judge_do_not_change_the_digest_of_the_parameters(params: Params):
     stricter = params.model_copy(update={"gate": params.gate.model_copy(update={"level": 0.99})})
     assert digest_learning_params(stricter) == digest_learning_params(params)
+    closer = params.model_copy(update={"monitor": params.monitor.model_copy(update={"days": 1.0})})
+    assert digest_learning_params(closer) == digest_learning_params(params)
     other = params.model_copy(update={"train": params.train.model_copy(update={"seed": 9})})
     assert digest_learning_params(other) != digest_learning_params(params)
 

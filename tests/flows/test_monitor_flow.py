@@ -29,6 +29,7 @@ from components.paths import Workspace
 from components.settings import Settings
 from flows.deployments import name_resource
 from flows.releases import open_registry
+from tests.flows.desk import Desk
 
 pytestmark = pytest.mark.integration
 
@@ -227,11 +228,15 @@ def test_new_items_are_seen_through_the_champions_encoder_and_bad_pictures_left_
         assert run().name in ("Quiet", "Alarm")
         check = last(workspace).check("images")
         assert (check.lately, check.before) == (6, 11)
-        store = workspace.cache / "embeddings"
+        store = workspace.monitor / "embeddings"
         assert len(list(store.rglob("*.safetensors"))) == 1
         run()
         assert last(workspace).check("images").value == check.value
         assert len(list(store.rglob("*.safetensors"))) == 1
+        write_batches(workspace, (learnt,))
+        run()
+        assert last(workspace).check("images").why == "no item came in since the champion learnt"
+        assert not store.exists()
 
 
 def test_broken_promise_is_worked_out_anew(run: Run, workspace: Workspace, champion: str):
@@ -241,6 +246,16 @@ def test_broken_promise_is_worked_out_anew(run: Run, workspace: Workspace, champ
     kept.write_bytes(before[:50])
     assert run().is_completed()
     assert kept.read_bytes() == before
+
+
+def test_promised_rmse_is_that_of_the_versions_own_evaluation(desk: Desk):
+    from flows.monitoring import find_promised_rmse
+
+    promised = find_promised_rmse(desk.workspace, "2")
+    assert promised is not None
+    assert promised.value == 0.85
+    for unknown in ("1", "99", "of another place"):
+        assert find_promised_rmse(desk.workspace, unknown) is None
 
 
 def test_command_shows_the_look_and_the_last_one_again(

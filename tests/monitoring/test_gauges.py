@@ -1,6 +1,10 @@
+from pathlib import Path
+
 from prometheus_client.parser import text_string_to_metric_families
 
-from components.monitoring.gauges import GAUGES, render_gauges
+from components.monitoring.gauges import GAUGES, render_gauges, render_last
+from components.monitoring.snapshot import keep
+from components.paths import Workspace
 from tests.monitoring.making import alarmed, look
 
 
@@ -31,5 +35,9 @@ def test_what_is_unknown_is_left_out():
     assert not any("online" in name or "share" in name for name, *_ in values)
 
 
-def test_before_the_first_look_there_is_nothing_to_tell():
-    assert render_gauges(None) == b""
+def test_worker_tells_the_newest_look_and_nothing_before_the_first(tmp_path: Path):
+    workspace = Workspace(tmp_path)
+    assert render_last(workspace) == b""
+    keep(workspace, look(1.0), 10)
+    keep(workspace, alarmed(2.0), 10)
+    assert read(render_last(workspace))["beholder_monitor_look_timestamp_seconds",] == 2.0

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from components.errors import CorruptFileError
-from components.monitoring.snapshot import Snapshot, keep, list_looks, read_all, read_last
+from components.monitoring.snapshot import (
+    Snapshot,
+    find_newest,
+    keep,
+    list_looks,
+    read_all,
+    read_last,
+)
 from components.paths import Workspace
 from tests.monitoring.making import alarmed, look
 
@@ -31,6 +38,7 @@ def test_only_the_newest_are_kept(workspace: Workspace):
 
 def test_before_the_first_look_there_is_none(workspace: Workspace):
     assert read_last(workspace) is None
+    assert find_newest(workspace) is None
     assert read_all(workspace) == []
 
 
@@ -45,6 +53,7 @@ def test_broken_look_is_named_and_the_others_are_read(
         read_last(workspace)
     with caplog.at_level(logging.WARNING):
         assert [one.at for one in read_all(workspace)] == [1.0]
+        assert find_newest(workspace) == look(1.0)
     assert broken.name in caplog.text
 
 
