@@ -1,0 +1,45 @@
+import time
+from pathlib import Path
+
+from components.monitoring.snapshot import keep
+from components.paths import Workspace
+from components.triggering.policy import Asked
+from flows.asking import open_book
+from flows.status_loop import describe_loop
+from tests.monitoring.making import alarmed, look
+
+
+def shown(workspace: Workspace) -> str:
+    return "\n".join(f"{label:<9} {says}" for label, says in describe_loop(workspace))
+
+
+def test_fresh_workspace_is_told_what_to_run(tmp_path: Path):
+    text = shown(Workspace(tmp_path))
+    assert "none was asked for yet; 'beholder up' listens" in text
+    assert "no rating waits" in text
+    assert "run 'beholder monitor'" in text
+
+
+def test_rounds_are_shown_with_who_asked_and_what_came_of_it(tmp_path: Path):
+    workspace, now = Workspace(tmp_path), time.time()
+    with open_book(workspace) as book:
+        book.ask(Asked("data", "new", {}, now))
+        book.begin("run", "d", "p", 0.0)
+        book.end(1, "promoted", "better [by far]; and more", now=60.0, version=3)
+        book.ask(Asked("hand", "why not", {}, now))
+        book.begin("run", "d", "p", 120.0)
+        book.ask(Asked("drift", "moved", {}, now))
+        book.ask(Asked("data", "newer", {}, now))
+    text = shown(workspace)
+    assert "round 3 is asked for[/] (data, drift)" in text
+    assert "1970-01-01 00:02 UTC [/]round 2 [cyan]at work[/] (hand)" in text
+    assert "round 1 [green]promoted[/], version 3 (data) [dim]better \\[by far][/]" in text
+
+
+def test_alarms_of_the_last_look_are_shown_with_what_to_do(tmp_path: Path):
+    workspace = Workspace(tmp_path)
+    keep(workspace, look(), 9)
+    assert "no alarm, as of" in shown(workspace)
+    keep(workspace, alarmed(at=2000.0), 9)
+    (alarm,) = alarmed().alarms
+    assert f"[red]{alarm.says}[/]; {alarm.next}" in shown(workspace)

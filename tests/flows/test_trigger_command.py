@@ -1,0 +1,38 @@
+from components.triggering.policy import Past, Situation
+from flows.asking import Asking
+from flows.trigger_command import Preview, describe, describe_asking
+
+STATE = Situation(
+    now=1_000_000.0,
+    data_version="d",
+    params="p",
+    has_data=True,
+    is_changed=False,
+    new_ratings=1200,
+    new_items=3,
+    waiting_ratings=40,
+    past=(Past(1, frozenset({"data"}), "c", "p", 999_000.0, 1800.0, "promoted"),),
+)
+
+
+def test_preview_names_what_is_new_what_would_run_and_how_long_it_took_last():
+    seen = Preview(STATE, ("train", "refit"), {"train": 300.0, "embed": 50.0}, None)
+    assert list(describe(seen)) == [
+        "new        1,200 ratings, 3 items, 40 ratings of feedback",
+        "steps      train (5 min), refit",
+        "takes      at least 5 min, as the last time",
+        "last day   1 retrainings, 0.5 hours",
+    ]
+
+
+def test_preview_of_nothing_says_so_and_that_no_trigger_would_be_heard():
+    lines = list(describe(Preview(STATE, (), {}, "too little is new")))
+    assert "steps      all up to date: nothing would be learnt" in lines
+    assert lines[-1] == "by itself  would be skipped: too little is new"
+
+
+def test_asker_is_told_the_round_the_run_and_when():
+    line = describe_asking(Asking(7, "run-id", 0.0, joined=True))
+    assert line.startswith(
+        "round 7 is asked for, together with who asked before: flow run run-id, due 00:00:00 UTC"
+    )
