@@ -31,8 +31,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     place = Place(Workspace(folder / "shop"), drawn, patience=_PATIENCE)
     place.set_params("gate.limits", max_latency_p50_ms=5000, max_latency_p99_ms=5000)
     place.set_params("triggers", wait_seconds=2, pause_minutes=0)
+    try:
+        bring_up(place)
+        yield place
+    finally:
+        place.run("down")
+
+
+def bring_up(place: Place) -> None:
     place.run("up")
-    source = folder / "drawn"
+    source = place.workspace.root.parent / "drawn"
     place.run(
         "ingest",
         *("--items", str(source / "items.csv")),
@@ -40,8 +48,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         *("--ratings", str(source / "ratings.csv")),
     )
     await_that(lambda: outcomes(place)[:1] == ["promoted"], lambda: outcomes(place))
-    yield place
-    place.run("down")
 
 
 def await_that(is_so: Callable[[], bool], tell: Callable[[], Any] = str) -> None:
@@ -53,6 +59,8 @@ def await_that(is_so: Callable[[], bool], tell: Callable[[], Any] = str) -> None
 
 def outcomes(place: Place) -> list[str | None]:
     """Return what came of each round that was begun, in order; None while it is at work."""
+    if not place.workspace.triggers.exists():
+        return []
     with sqlite3.connect(place.workspace.triggers) as book:
         rows = book.execute(
             "SELECT outcome FROM rounds WHERE begun_at IS NOT NULL ORDER BY number"
