@@ -15,6 +15,7 @@ from components.params import write_values
 from components.paths import Workspace
 from components.settings import load_settings
 from flows.console import show_steps, step
+from flows.credentials import describe_login
 from flows.environment import enter
 from flows.releases import require_champion
 from flows.servers import mlflow_server
@@ -173,6 +174,7 @@ def _print_places(
         ("endpoint", f"{endpoint}  (a page to try it)"),
         ("report", str(report)),
         ("MLflow", f"{mlflow}/#/models"),
+        *([] if load_settings().mlflow_tracking_uri else [("", describe_login(workspace))]),
         ("Prefect", f"{prefect}/runs"),
         *(
             (name, f"{_command()} {name} -w {where}")
@@ -181,7 +183,7 @@ def _print_places(
     )
     console.print()
     for name, place in lines:
-        console.print(f"  [bold]{name.split()[0]:<9}[/] {place}", soft_wrap=True)
+        console.print(f"  [bold]{name.partition(' ')[0]:<9}[/] {place}", soft_wrap=True)
 
 
 def _command() -> str:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import typer
 
+from components.errors import WorkspaceError
+from components.locking import is_held
 from components.params import load_params
 from components.paths import Workspace
 from components.promotion.store import Store
@@ -27,12 +29,16 @@ _LOOKED_AT = 10
 
 @dataclass(frozen=True)
 class Preview:
-    """What a retraining would do now: which steps, with the seconds that each took last."""
+    """What a retraining would do now: which steps, with the seconds that each took last.
+
+    `unknown` says why nobody can tell which steps, and is empty where that is known.
+    """
 
     situation: Situation
     stale: tuple[str, ...]
     seconds: Mapping[str, float]
     refusal: str | None
+    unknown: str = ""
 
     @property
     def known_seconds(self) -> float:
@@ -61,12 +67,23 @@ def preview(workspace: Workspace, reason: str) -> Preview:
     params = load_params(workspace.params)
     with open_book(workspace) as book:
         situation = look_at(workspace, params, book)
-    # New feedback becomes a batch first, so that every step runs.
-    stale = STAGES if situation.waiting_ratings else find_stale(workspace)
+    stale, unknown = _find_steps(workspace, situation)
     by_itself = [Asked("schedule", reason, {}, time.time())]
     decision = decide(by_itself, situation, params.triggers)
     refusal = decision.reason if isinstance(decision, Skip) else None
-    return Preview(situation, stale, read_durations(workspace), refusal)
+    return Preview(situation, stale, read_durations(workspace), refusal, unknown)
+
+
+def _find_steps(workspace: Workspace, situation: Situation) -> tuple[tuple[str, ...], str]:
+    """Return the steps that would run, or why that is not to be known: no reason not to ask."""
+    if is_held(workspace.work_lock):
+        return (), "a training is at work; what it leaves to do comes next"
+    if situation.waiting_ratings:  # they become a batch first, so that every step runs
+        return STAGES, ""
+    try:
+        return find_stale(workspace), ""
+    except WorkspaceError as error:
+        return (), str(error).splitlines()[0]
 
 
 def read_durations(workspace: Workspace) -> dict[str, float]:
@@ -90,7 +107,9 @@ def describe(seen: Preview) -> Iterator[str]:
         f"new        {now.new_ratings:,} ratings, {now.new_items:,} items, "
         f"{now.waiting_ratings:,} ratings of feedback"
     )
-    if not seen.stale:
+    if seen.unknown:
+        yield f"steps      not known: {seen.unknown}"
+    elif not seen.stale:
         yield "steps      all up to date: nothing would be learnt"
     else:
         steps = ", ".join(_describe_stage(stage, seen.seconds) for stage in seen.stale)

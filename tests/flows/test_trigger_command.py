@@ -36,3 +36,9 @@ def test_asker_is_told_the_round_the_run_and_when():
     assert line.startswith(
         "round 7 is asked for, together with who asked before: flow run run-id, due 00:00:00 UTC"
     )
+
+
+def test_preview_says_why_the_steps_are_not_known_and_is_no_obstacle():
+    lines = list(describe(Preview(STATE, (), {}, None, unknown="a training is at work")))
+    assert lines[1] == "steps      not known: a training is at work"
+    assert len(lines) == 3
