@@ -78,6 +78,20 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, f"{text}\n".encode())
 
 
+def write_secret(path: Path, value: Any) -> None:
+    """Write a value as JSON, whole, into a file that only its owner may ever read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(value, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    fsync_folder(path.parent)
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file; raise CorruptFileError if it is none."""
     try:

@@ -188,6 +188,16 @@ class Workspace:
         return self.state / "credentials.json"
 
     @property
+    def receiver(self) -> Path:
+        """Who is told what happened, by a secret URL; its owner's alone."""
+        return self.state / "notify.json"
+
+    @property
+    def notices(self) -> Path:
+        """What people are to be told, and what they were: a SQLite file."""
+        return self.state / "notices.db"
+
+    @property
     def triggers(self) -> Path:
         """Who asked for which retraining, and what became of it: a SQLite file."""
         return self.state / "triggers.db"

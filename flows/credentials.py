@@ -1,15 +1,13 @@
 """The workspace's own secrets: drawn once into a file that only its owner may read."""
 
 import base64
-import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from components.errors import CorruptFileError, WorkspaceError
-from components.files import fsync_folder, read_json
+from components.files import read_json, write_secret
 from components.hosts import is_local
 from components.locking import hold_lock
 from components.paths import Workspace
@@ -44,7 +42,7 @@ def ensure_credentials(workspace: Workspace) -> Credentials:
     lock = workspace.run / "credentials.lock"
     with hold_lock(lock, wait_seconds=_WAIT_SECONDS, what="the workspace's credentials"):
         if not path.exists():
-            _write_for_owner(path, _draw())
+            write_secret(path, asdict(_draw()))
     return _read(path)
 
 
@@ -83,19 +81,6 @@ def _draw() -> Credentials:
         webhook_secret=secrets.token_urlsafe(32),
         webhook_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     )
-
-
-def _write_for_owner(path: Path, made: Credentials) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(made), file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    fsync_folder(path.parent)
 
 
 def _read(path: Path) -> Credentials:
