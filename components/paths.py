@@ -198,6 +198,11 @@ class Workspace:
         return self.state / "notices.db"
 
     @property
+    def deliveries(self) -> Path:
+        """What became of the last call to whoever is told."""
+        return self.run / "notified.json"
+
+    @property
     def triggers(self) -> Path:
         """Who asked for which retraining, and what became of it: a SQLite file."""
         return self.state / "triggers.db"

@@ -13,6 +13,7 @@ from flows.cli_catalogue import catalogue
 from flows.cli_feedback import feedback
 from flows.cli_keys import keys
 from flows.cli_monitor import monitor
+from flows.cli_notify import notify
 from flows.cli_review import review
 from flows.cli_workspace import WorkspaceOption, look_into
 from flows.cli_workspace import open_workspace as _open
@@ -33,6 +34,9 @@ app.add_typer(catalogue, name="catalogue")
 app.add_typer(feedback, name="feedback")
 app.add_typer(keys, name="keys")
 app.add_typer(monitor, name="monitor")
+app.command(epilog="For example:  beholder notify - --test  ·  beholder notify --on failed,drift")(
+    notify
+)
 
 
 @app.command()

@@ -12,12 +12,16 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.events.worker import EventsWorker
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from components.errors import BeholderError, ServiceError
 from components.locking import hold_lock
+from components.notices.notice import Notice
 from components.paths import Workspace
+from flows.announcing import announce
 from flows.deployments import EVENTS, name_resource
+from flows.notices import find_page
 from flows.presence import mark_presence
 from flows.tasks import call
 
@@ -34,7 +38,12 @@ _SEND_SECONDS = 20.0
 log = logging.getLogger(__name__)
 
 
-@flow(name="monitor", flow_run_name="monitor, {reason}")
+@flow(
+    name="monitor",
+    flow_run_name="monitor, {reason}",
+    on_completion=[announce],
+    on_failure=[announce],
+)
 def monitor(workspace: str, reason: str = "by hand") -> State[Any]:
     """Look at the service: how far off its answers are, whether the world has drifted, how it runs.
 
@@ -115,8 +124,11 @@ def _tell(workspace: Workspace, snapshot: "Snapshot") -> None:
 
 
 def build_payload(workspace: Workspace, snapshot: "Snapshot", alarm: "Alarm") -> dict[str, Any]:
-    """Return the evidence of an alarm: what was measured, beside what may be."""
+    """Return the evidence of an alarm: what was measured, beside what may be; `text` for people."""
     check = snapshot.check(alarm.kind)
+    run_id = flow_run.get_id()
+    link = "" if run_id is None else find_page(run_id)
+    notice = Notice("drift", str(workspace.root), alarm.says, next=(alarm.next,), link=link)
     return {
         "workspace": str(workspace.root),
         "reason": alarm.says,
@@ -125,6 +137,9 @@ def build_payload(workspace: Workspace, snapshot: "Snapshot", alarm: "Alarm") ->
         "lineage_id": snapshot.champion.lineage_id,
         "at": snapshot.at,
         "says": alarm.says,
+        "text": notice.to_text(),
+        "next": [alarm.next],
+        "link": link,
         "value": check.value,
         "threshold": check.threshold,
         "p": check.p,

@@ -15,6 +15,7 @@ from pydantic import Field
 from components.errors import BeholderError, ConflictError, WorkspaceError
 from components.locking import hold_lock
 from components.paths import Workspace
+from flows.announcing import announce
 from flows.judging import judge_beside_champion
 from flows.retrain_flow import name_state
 from flows.reviewing import Request
@@ -44,7 +45,12 @@ class Outcome:
     url: str | None = None
 
 
-@flow(name="promote", flow_run_name="{decision} version {version}")
+@flow(
+    name="promote",
+    flow_run_name="{decision} version {version}",
+    on_completion=[announce],
+    on_failure=[announce],
+)
 def promote(
     version: Annotated[int, Field(ge=1, description="The version's number.")],
     decision: Annotated[

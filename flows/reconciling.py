@@ -20,6 +20,7 @@ from prefect.states import Completed, Crashed, Failed
 from components.params import load_params
 from components.paths import Workspace
 from components.triggering.book import CUT_OFF, Book, Place, Round
+from flows.announcing import announce_lost
 from flows.asking import ensure_run, open_book
 from flows.presence import is_present
 from flows.retrain_flow import name_state
@@ -45,15 +46,17 @@ def reconcile(workspace: Workspace, now: datetime | None = None) -> None:
 
     A round whose process is gone ends as cut off, and who asked in it is heard again, twice at
     most. A flow run whose process is gone ends as what the book says came of it, else as crashed.
-    A round that is owed a flow run gets one.
+    A round that is owed a flow run gets one. People are told of runs that could not do so.
     """
+    now = now or datetime.now(UTC)
     with open_book(workspace) as book, get_client(sync_client=True) as client:
         for left in book.at_work():
             _settle_round(workspace, book, client, left)
         for run in _find_unfinished(client):
             if run.parameters.get("workspace") == str(workspace.root):
-                _settle_run(workspace, book, client, run, now or datetime.now(UTC))
+                _settle_run(workspace, book, client, run, now)
         _start_owed(workspace, book, client)
+        announce_lost(workspace, client, now)
 
 
 def _settle_round(workspace: Workspace, book: Book, client: SyncPrefectClient, left: Round) -> None:

@@ -20,6 +20,7 @@ from components.errors import BeholderError
 from components.locking import hold_lock
 from components.paths import Workspace
 from components.triggering.policy import Kind
+from flows.announcing import announce
 from flows.console import step
 from flows.judging import judge_beside_champion
 from flows.pipeline import STAGES, StageRun, StepFailedError
@@ -53,7 +54,12 @@ class Outcome:
     run_id: str | None = None
 
 
-@flow(name="retrain", flow_run_name="retrain, {reason}")
+@flow(
+    name="retrain",
+    flow_run_name="retrain, {reason}",
+    on_completion=[announce],
+    on_failure=[announce],
+)
 def retrain(
     workspace: Annotated[str, Field(description="The workspace; leave it as it is.")],
     reason: Annotated[str, Field(description="Why; the run and its record in MLflow say so.")] = (

@@ -14,6 +14,7 @@ from prefect.states import Completed, Failed
 from components.errors import BeholderError
 from components.locking import hold_lock
 from components.paths import Workspace
+from flows.announcing import announce
 from flows.tasks import call, describe_endpoint, describe_rehearsal, describe_trial
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Outcome:
     url: str | None
 
 
-@flow(name="rollback", flow_run_name="rollback, {reason}")
+@flow(name="rollback", flow_run_name="rollback, {reason}", on_completion=[announce])
 def rollback(
     workspace: str, reason: str, to: int | None = None, actor: str | None = None
 ) -> State[Any]:

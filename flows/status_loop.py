@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from rich.markup import escape
 
 from components.monitoring.snapshot import read_last
+from components.notices.deliveries import read_deliveries
+from components.notices.receiver import find_receiver
 from components.paths import Workspace
 from components.triggering.book import Round
 from flows.asking import open_book
@@ -20,6 +22,7 @@ def describe_loop(workspace: Workspace) -> Iterator[tuple[str, str]]:
     yield from _label("runs", _describe_rounds(workspace))
     yield "feedback", _describe_feedback(count_waiting(workspace))
     yield from _label("monitor", _describe_look(workspace))
+    yield "notify", _describe_notifications(workspace)
 
 
 def _label(label: str, lines: Iterator[str]) -> Iterator[tuple[str, str]]:
@@ -69,6 +72,17 @@ def _describe_look(workspace: Workspace) -> Iterator[str]:
         yield f"[red]{escape(alarm.says)}[/]; {escape(alarm.next)}"
     if not look.alarms:
         yield f"no alarm, as of {_moment(look.at)}"
+
+
+def _describe_notifications(workspace: Workspace) -> str:
+    receiver, calls = find_receiver(workspace), read_deliveries(workspace)
+    if receiver is None:
+        return "nobody is told; 'beholder notify URL' sets who is"
+    says = f"{escape(receiver.shown_url)} is told of {', '.join(receiver.on)}"
+    if calls.failed is None:
+        return says
+    colour, since = ("red", "") if calls.failed == calls.last else ("dim", ", but later ones were")
+    return f"{says}; [{colour}]{calls.failed.at} not delivered: {calls.failed.says}{since}[/]"
 
 
 def _moment(seconds: float) -> str:

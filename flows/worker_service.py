@@ -31,6 +31,7 @@ from components.settings import load_settings
 from flows.credentials import ensure_credentials
 from flows.deployments import make_deployment, plan_deployments
 from flows.mlflow_bridge import PATH, make_hook, watch_retrain_tags
+from flows.notice_watch import NoticeWatch
 from flows.reconciling import reconcile
 from flows.tag_watch import TagWatch
 from flows.tracking import store_address
@@ -85,6 +86,7 @@ async def serve(workspace: Workspace, host: str, port: int) -> None:
     watch("tags", lambda: look_at_tags(workspace, tags), pulse, _POLL_SECONDS)
     watch("data", lambda: look_for_news(workspace), Pulse(), _LOOK_SECONDS)
     watch("runs", lambda: reconcile(workspace), Pulse(), _RECONCILE_SECONDS)
+    watch("notices", NoticeWatch(workspace).look_once, Pulse(), _LOOK_SECONDS)
     pages = make_pages(workspace, form, [pulse, runner_pulse(runner)])
     serve_http(host, port, pages, hooks)
     register_webhook(workspace, find_url(host, port) + PATH, secret)
