@@ -143,12 +143,13 @@ def _send_test(workspace: Workspace, receiver: Receiver) -> str:
     sent = emit(workspace, TEST, notice.to_payload(), f"test/{begun.isoformat()}")
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        found = [one for one in read_deliveries(workspace, receiver, begun) if one.event_id == sent]
-        if found and found[0].arrived:
-            return found[0].says
-        if found:
+        calls = find_calls(workspace, receiver, begun)
+        made = next((one.delivery for one in calls if one.event_id == sent), None)
+        if made is not None and made.arrived:
+            return made.says
+        if made is not None:
             raise ServiceError(
-                f"{receiver.shown_url} did not take it: {found[0].says}; check the URL and --kind"
+                f"{receiver.shown_url} did not take it: {made.says}; check the URL and --kind"
             )
         time.sleep(_POLL_SECONDS)  # nothing to await: Prefect writes its events down in batches
     raise ServiceError(
