@@ -14,8 +14,8 @@ from components.paths import Workspace
 from flows.deployments import EVENTS, name_deployment, name_resource
 
 if TYPE_CHECKING:
-    from prefect.blocks.webhook import Webhook
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import BlockDocument
     from prefect.events.schemas.automations import Automation, AutomationCore
 
 # The events that tell of each kind; those of drift ask for a retraining too.
@@ -74,13 +74,13 @@ def ensure_calls(workspace: Workspace) -> bool:
             client.delete_automation(spare.id)
         if receiver is None:
             return _forget_block(client, workspace) or bool(found)
-        block, is_new = _ensure_block(workspace, receiver)
+        block, is_new = _ensure_block(client, workspace, receiver)
         wanted = _make_automation(workspace, receiver, block)
         if not found:
             client.create_automation(wanted)
-        elif is_new or not _is_like(found[0], wanted):
+        elif not _is_like(found[0], wanted):
             client.update_automation(found[0].id, wanted)
-        else:
+        elif not is_new:
             return False
     log.info("notifications set receiver=%s on=%s", receiver.shown_url, ",".join(receiver.on))
     return True
@@ -116,51 +116,36 @@ def name_block(workspace: Workspace) -> str:
     return f"beholder-{name_deployment(workspace)[-8:]}"
 
 
-def _ensure_block(workspace: Workspace, receiver: Receiver) -> tuple[UUID, bool]:
+def _ensure_block(
+    client: "SyncPrefectClient", workspace: Workspace, receiver: Receiver
+) -> tuple[UUID, bool]:
     """Return the id of the block that holds the URL, and whether it had to be written."""
     from prefect.blocks.webhook import Webhook
 
-    headers = {
-        "Content-Type": _PLAIN if receiver.form == "text" else _JSON,
-        "User-Agent": "Beholder",
-    }
-    wanted = Webhook(url=receiver.url, headers=headers)
-    found = _find_block(workspace)
-    if found is not None and found._block_document_id is not None and _holds(found, wanted):
-        return found._block_document_id, False
-    made: Any = wanted.save(name_block(workspace), overwrite=True)
+    content = _PLAIN if receiver.form == "text" else _JSON
+    headers = {"Content-Type": content, "User-Agent": "Beholder"}
+    found = _find_block(client, workspace)
+    if found is not None and (found.data["url"], found.data["headers"]) == (receiver.url, headers):
+        return found.id, False
+    block = Webhook(url=receiver.url, headers=headers)
+    made: Any = block.save(name_block(workspace), overwrite=True)
     return UUID(str(made)), True
 
 
-def _find_block(workspace: Workspace) -> "Webhook | None":
-    from prefect.blocks.webhook import Webhook
-
-    try:
-        found: Any = Webhook.load(name_block(workspace))
-    except ValueError:  # what Prefect says where there is none
-        return None
-    return found if isinstance(found, Webhook) else None
-
-
-def _holds(found: "Webhook", wanted: "Webhook") -> bool:
-    secrets = [
-        (block.url.get_secret_value(), block.headers.get_secret_value(), block.method)
-        for block in (found, wanted)
-    ]
-    return secrets[0] == secrets[1]
-
-
-def _forget_block(client: "SyncPrefectClient", workspace: Workspace) -> bool:
+def _find_block(client: "SyncPrefectClient", workspace: Workspace) -> "BlockDocument | None":
     from prefect.exceptions import ObjectNotFound
 
     try:
-        found = client.read_block_document_by_name(
-            name_block(workspace), "webhook", include_secrets=False
-        )
-        client.delete_block_document(found.id)
+        return client.read_block_document_by_name(name_block(workspace), "webhook")
     except ObjectNotFound:
-        return False
-    return True
+        return None
+
+
+def _forget_block(client: "SyncPrefectClient", workspace: Workspace) -> bool:
+    found = _find_block(client, workspace)
+    if found is not None:
+        client.delete_block_document(found.id)
+    return found is not None
 
 
 def _make_automation(workspace: Workspace, receiver: Receiver, block: UUID) -> "AutomationCore":

@@ -20,7 +20,7 @@ from prefect.states import Completed, Crashed, Failed
 from components.params import load_params
 from components.paths import Workspace
 from components.triggering.book import CUT_OFF, Book, Place, Round
-from flows.announcing import announce_lost
+from flows.announcing import announce_lost, send_waiting
 from flows.asking import ensure_run, open_book
 from flows.presence import is_present
 from flows.retrain_flow import name_state
@@ -57,6 +57,7 @@ def reconcile(workspace: Workspace, now: datetime | None = None) -> None:
                 _settle_run(workspace, book, client, run, now)
         _start_owed(workspace, book, client)
         announce_lost(workspace, client, now)
+    send_waiting(workspace)
 
 
 def _settle_round(workspace: Workspace, book: Book, client: SyncPrefectClient, left: Round) -> None:

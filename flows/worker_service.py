@@ -86,7 +86,7 @@ async def serve(workspace: Workspace, host: str, port: int) -> None:
     watch("tags", lambda: look_at_tags(workspace, tags), pulse, _POLL_SECONDS)
     watch("data", lambda: look_for_news(workspace), Pulse(), _LOOK_SECONDS)
     watch("runs", lambda: reconcile(workspace), Pulse(), _RECONCILE_SECONDS)
-    watch("notices", NoticeWatch(workspace).look_once, Pulse(), _LOOK_SECONDS)
+    watch("notices", NoticeWatch(workspace).look_once, Pulse(), _RECONCILE_SECONDS)
     pages = make_pages(workspace, form, [pulse, runner_pulse(runner)])
     serve_http(host, port, pages, hooks)
     register_webhook(workspace, find_url(host, port) + PATH, secret)
