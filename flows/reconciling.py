@@ -20,7 +20,7 @@ from prefect.states import Completed, Crashed, Failed
 from components.params import load_params
 from components.paths import Workspace
 from components.triggering.book import CUT_OFF, Book, Place, Round
-from flows.announcing import announce_lost, send_waiting
+from flows.announcing import announce_lost, announce_success, send_waiting
 from flows.asking import ensure_run, open_book
 from flows.presence import is_present
 from flows.retrain_flow import name_state
@@ -84,14 +84,17 @@ def _settle_run(
     patience = _PENDING_FOR if state.type == StateType.PENDING else _RUNNING_FOR
     if now - state.timestamp < patience:
         return
-    ended = _conclude(book, str(run.id))
+    found = next((one for one in book.latest(100) if one.flow_run == str(run.id)), None)
+    ended = _conclude(found)
+    if found is not None and ended.is_completed():
+        outcome = {"decision": found.outcome, "version": found.version}
+        announce_success(workspace, run, outcome)  # once more at worst: what was told is known
     log.warning("run was left name=%s id=%s becomes=%s", run.name, run.id, ended.name)
     client.set_flow_run_state(run.id, ended, force=True)
 
 
-def _conclude(book: Book, run_id: str) -> State:
-    """Return how a flow run ended whose process is gone, by what the book says."""
-    found = next((one for one in book.latest(100) if one.flow_run == run_id), None)
+def _conclude(found: Round | None) -> State:
+    """Return how a flow run ended whose process is gone, by what the book says of its round."""
     if found is None or found.outcome is None or found.outcome == CUT_OFF:
         return _tell_gone(None)
     if found.outcome in ("failed", "validation failed"):
