@@ -103,7 +103,7 @@ def find_calls(workspace: Workspace, receiver: Receiver, since: datetime) -> lis
         answer = client.request("POST", "/events/filter", json={"filter": wanted})
         answer.raise_for_status()
     events = answer.json()["events"]
-    return [_read_call(event, receiver) for event in events if _is_end(event)]
+    return [read_call(event, receiver) for event in events if _is_end(event)]
 
 
 def name_automation(workspace: Workspace) -> str:
@@ -183,7 +183,8 @@ def _is_end(event: dict[str, Any]) -> bool:
     return str(event["event"]).rpartition(".")[2] in ("executed", "failed")
 
 
-def _read_call(event: dict[str, Any], receiver: Receiver) -> Call:
+def read_call(event: dict[str, Any], receiver: Receiver) -> Call:
+    """Return the call that an event of Prefect's automations tells of."""
     payload = event["payload"]
     cause = next(
         (

@@ -70,6 +70,7 @@ def check_workspace(workspace: Workspace) -> Iterator[Finding]:
         ("disk", _check_disk),
         ("champion", _check_champion),
         ("ledger", _check_ledger),
+        ("notify", _check_notifications),
     )
     for what, check in checks:
         try:
@@ -174,6 +175,20 @@ def _check_ledger(workspace: Workspace) -> Finding:
         return Finding("ledger", "wrong", says, "beholder ledger verify")
     entries = counted(len(ledger.read().entries), "entry", "entries")
     return _say("ledger", f"{entries}, unbroken")
+
+
+def _check_notifications(workspace: Workspace) -> Finding:
+    from components.notices.deliveries import read_deliveries
+    from components.notices.receiver import find_receiver
+
+    receiver, calls = find_receiver(workspace), read_deliveries(workspace)
+    if receiver is None:
+        return _say("notify", "nobody is told what happens")
+    says = f"{receiver.shown_url} is told of {', '.join(receiver.on)}"
+    if calls.last is None or calls.last.arrived:
+        return _say("notify", says)
+    why = f"{says}; the last call failed: {calls.last.says}"
+    return Finding("notify", "warning", why, "beholder notify --test")
 
 
 def _check_servers(workspace: Workspace) -> Iterator[Finding]:

@@ -173,6 +173,7 @@ def test_answers_that_are_far_off_are_an_alarm_that_is_told_once(
     assert event["payload"]["kind"] == "rmse"
     assert event["payload"]["value"] == pytest.approx(first.check("rmse").value)
     assert event["payload"]["version"] == "1"
+    assert event["payload"]["text"].startswith(f"here: {alarm.says}\nnext: {alarm.next}\nhttp")
     assert run().name == "Alarm"
     assert last(workspace).alarms[0].since == first.at
     assert last(workspace).at > first.at

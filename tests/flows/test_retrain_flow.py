@@ -1,5 +1,7 @@
+import sqlite3
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,9 @@ def test_step_that_fails_ends_the_run_in_its_words(
     experiment = client.get_experiment_by_name("beholder")
     (logged,) = client.search_runs([experiment.experiment_id])
     assert logged.info.status == "FAILED"
+    with closing(sqlite3.connect(pipeline.notices)) as connection:
+        told = connection.execute("select event, state from notices").fetchall()
+    assert told == [("beholder.failed", "sent")]
 
 
 def test_second_run_of_a_workspace_fails_at_once_and_names_the_first(pipeline: Workspace, run: Run):

@@ -2,6 +2,8 @@ import time
 from pathlib import Path
 
 from components.monitoring.snapshot import keep
+from components.notices.deliveries import Delivery, keep_delivery
+from components.notices.receiver import keep_receiver, make_receiver
 from components.paths import Workspace
 from components.triggering.policy import Asked
 from flows.asking import open_book
@@ -43,3 +45,15 @@ def test_alarms_of_the_last_look_are_shown_with_what_to_do(tmp_path: Path):
     keep(workspace, alarmed(at=2000.0), 9)
     (alarm,) = alarmed().alarms
     assert f"[red]{alarm.says}[/]; {alarm.next}" in shown(workspace)
+
+
+def test_who_is_told_is_shown_without_the_secret_and_with_the_last_failure(tmp_path: Path):
+    workspace = Workspace(tmp_path)
+    assert "notify    nobody is told; 'beholder notify URL'" in shown(workspace)
+    keep_receiver(workspace, make_receiver("https://hooks.slack.com/T0/S3cret", None, "drift"))
+    assert "https://hooks.slack.com/… is told of drift" in shown(workspace)
+    keep_delivery(workspace, Delivery("2026-11-22T12:00:00+00:00", False, "it answered 404"))
+    assert "[red]2026-11-22T12:00:00+00:00 not delivered: it answered 404[/]" in shown(workspace)
+    keep_delivery(workspace, Delivery("2026-11-22T13:00:00+00:00", True, "it answered 200"))
+    assert "not delivered: it answered 404, but later ones were[/]" in shown(workspace)
+    assert "S3cret" not in shown(workspace)
