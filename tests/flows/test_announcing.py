@@ -116,10 +116,12 @@ def test_review_rejection_promotion_failure_and_drift_arrive_once_each(
     assert failed["says"] == "retrain: the data was refused: validate: too much is refused"
     assert failed["reasons"] == ["first: i7"]
 
-    emit(workspace, EVENTS["drift"], {"text": "here: items look otherwise"}, "drift")
-    emit(workspace, EVENTS["drift"], {"text": "here: items look otherwise"}, "drift")
+    alarm = {"workspace": place, "text": "here: items look otherwise"}
+    emit(workspace, EVENTS["drift"], alarm, "drift")
+    emit(workspace, EVENTS["drift"], alarm, "drift")
     assert ear.listen()["text"] == "here: items look otherwise"
-    emit(workspace, EVENTS["online-rmse"], {"reason": "told by somebody else"}, "rmse")
+    own = {"workspace": place, "reason": "told by somebody else"}
+    emit(workspace, EVENTS["online-rmse"], own, "rmse")
     assert ear.listen()["text"] == "told by somebody else"
     assert ear.heard.empty()
     assert waiting(workspace) == []

@@ -98,23 +98,17 @@ def test_champion_is_named(
     assert look(workspace)["champion"] == Finding("champion", "ok", "version 1")
 
 
-def test_notifications_that_do_not_arrive_and_a_secret_that_others_read_are_named(
-    workspace: Workspace,
-):
+def test_notifications_that_do_not_arrive_are_named(workspace: Workspace):
     from components.notices.deliveries import Delivery, keep_delivery
     from components.notices.receiver import keep_receiver, make_receiver
 
-    assert look(workspace)["notify"].says == "nobody is told what happens"
     keep_receiver(workspace, make_receiver("https://example.com/S3cret", None, "failed"))
-    assert look(workspace)["notify"].state == "ok"
     keep_delivery(workspace, Delivery("2026-11-22", False, "it answered 404"))
     found = look(workspace)["notify"]
     assert (found.state, found.mend) == ("warning", "beholder notify --test")
     assert found.says == (
         "https://example.com/… is told of failed; the last call failed: it answered 404"
     )
-    workspace.receiver.chmod(0o644)
-    assert look(workspace)["notify"].state == "wrong"
 
 
 def test_machine_that_runs_these_tests_is_right():
