@@ -50,7 +50,7 @@ def open_outbox(workspace: Workspace) -> Iterator[Outbox]:
         outbox.close()
 
 
-def announce(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> None:
+def announce(flow: "Flow[..., Any] | None", flow_run: FlowRun, state: State[Any]) -> None:
     """Tell how a flow run has ended: a hook of the flows, called once the state is set."""
     run = flow_run
     workspace = Workspace(Path(str(run.parameters["workspace"])))
@@ -61,7 +61,7 @@ def announce(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> No
             announce_failure(workspace, run, state)
         send_waiting(workspace)
     except (BeholderError, PrefectException, httpx.HTTPError) as error:
-        log.warning("notice not sent yet, it waits for the worker run=%s why=%s", run.name, error)
+        log.warning("notice not sent, what is made waits run=%s why=%s", run.name, error)
     except Exception:  # a bug here must not look as if the retraining had failed
         log.exception("notice not made run=%s", run.name)
 

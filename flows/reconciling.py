@@ -20,7 +20,7 @@ from prefect.states import Completed, Crashed, Failed
 from components.params import load_params
 from components.paths import Workspace
 from components.triggering.book import CUT_OFF, Book, Place, Round
-from flows.announcing import announce_lost, announce_success, send_waiting
+from flows.announcing import announce, announce_lost, send_waiting
 from flows.asking import ensure_run, open_book
 from flows.presence import is_present
 from flows.retrain_flow import name_state
@@ -88,7 +88,7 @@ def _settle_run(
     ended = _conclude(found)
     if found is not None and ended.is_completed():
         outcome = {"decision": found.outcome, "version": found.version}
-        announce_success(workspace, run, outcome)  # once more at worst: what was told is known
+        announce(None, run, Completed(data=outcome))  # what it told itself is not told again
     log.warning("run was left name=%s id=%s becomes=%s", run.name, run.id, ended.name)
     client.set_flow_run_state(run.id, ended, force=True)
 

@@ -17,7 +17,7 @@ def look(workspace: Workspace) -> dict[str, Finding]:
 def test_new_workspace_lacks_data_and_a_champion_and_nothing_is_wrong(workspace: Workspace):
     found = look(workspace)
     assert {what: finding.state for what, finding in found.items()} == {
-        **dict.fromkeys(("params.yaml", "dvc.yaml", "remote", "disk", "ledger"), "ok"),
+        **dict.fromkeys(("params.yaml", "dvc.yaml", "remote", "disk", "ledger", "notify"), "ok"),
         **dict.fromkeys(("data", "champion"), "warning"),
     }
     assert found["champion"].mend == "beholder retrain"
