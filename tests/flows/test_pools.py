@@ -1,0 +1,214 @@
+"""Work pools: `prefect.yaml`, deployed and run by Prefect's own commands on a real server."""
+
+import asyncio
+import os
+import shlex
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.errors import ParameterError
+from components.params import load_params
+from components.paths import Workspace
+from flows.deployments import Plan, Pool, make_deployment, plan_deployments
+from flows.pools import describe_job, read_pools, write_prefect_yaml
+
+Prefect = Callable[..., str]
+
+
+def plans_of(workspace: Workspace) -> tuple[Plan, ...]:
+    return plan_deployments(workspace, load_params(workspace.params))
+
+
+def write(workspace: Workspace, name: str = "gpu") -> dict[str, Any]:
+    pool = Pool(name, describe_job(workspace))
+    write_prefect_yaml(workspace, load_params(workspace.params), pool)
+    content: dict[str, Any] = yaml.safe_load(workspace.prefect_yaml.read_text())
+    return content
+
+
+def test_file_is_one_that_prefect_understands_and_holds_every_deployment(workspace: Workspace):
+    from prefect.cli.deploy._models import PrefectYamlModel
+
+    content = write(workspace)
+    model = PrefectYamlModel.model_validate(content)
+    named = [(one.entrypoint, one.name, one.parameters) for one in model.deployments]
+    assert named == [
+        (plan.flow.replace(":", "."), plan.name, dict(plan.parameters))
+        for plan in plans_of(workspace)
+    ]
+    assert model.pull == []
+    for told in content["deployments"]:
+        assert told["work_pool"]["name"] == "gpu"
+        assert told["work_pool"]["job_variables"]["working_dir"] == str(workspace.root)
+
+
+def test_file_is_left_alone_where_it_says_the_same(workspace: Workspace):
+    write(workspace)
+    before = workspace.prefect_yaml.stat()
+    write(workspace)
+    assert workspace.prefect_yaml.stat().st_mtime_ns == before.st_mtime_ns
+    write(workspace, "cpu")
+    assert "name: cpu" in workspace.prefect_yaml.read_text()
+
+
+def test_job_is_told_where_things_are_and_no_secret(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "open sesame")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "open sesame")
+    monkeypatch.setenv("BEHOLDER_DEVICE", "cuda")
+    job = describe_job(workspace)
+    assert job["env"] == {
+        "BEHOLDER_DEVICE": "cuda",
+        "BEHOLDER_WORKSPACE": str(workspace.root),
+        "MLFLOW_TRACKING_URI": "https://mlflow.example.org",
+    }
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://anna:sesame@mlflow.example.org")
+    with pytest.raises(ParameterError, match="MLFLOW_TRACKING_URI holds a password") as refused:
+        describe_job(workspace)
+    assert "sesame" not in str(refused.value)
+
+
+def test_job_in_a_container_takes_the_python_of_its_image(workspace: Workspace):
+    assert shlex.split(describe_job(workspace)["command"])[0] == sys.executable
+    job = describe_job(workspace, container=True)
+    assert job["command"] == "python -m flows.pool_run"
+    assert "working_dir" not in job
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [({}, "BEHOLDER_WORKSPACE is not set"), ({"BEHOLDER_WORKSPACE": "/nowhere"}, "no workspace")],
+    ids=["nothing", "nowhere"],
+)
+def test_job_that_finds_no_workspace_says_so(told: dict[str, str], said: str):
+    left = {name: value for name, value in os.environ.items() if name != "BEHOLDER_WORKSPACE"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "flows.pool_run"],
+        env={**left, **told},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("beholder: ")
+    assert said in ended.stderr
+
+
+# On a real server
+
+
+@pytest.fixture
+def prefect(prefect_server: None, workspace: Workspace, tmp_path: Path) -> Prefect:
+    """Call Prefect's own command line from the workspace, as a person would."""
+    from prefect.settings import PREFECT_API_URL
+
+    from flows.environment import build_environment
+
+    # A shell of somebody who knows the server's address, and nothing of ours.
+    environment = {n: v for n, v in os.environ.items() if n not in build_environment(workspace)}
+    environment |= {
+        "PATH": os.environ["PATH"],
+        "PREFECT_API_URL": PREFECT_API_URL.value() or "",
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+    }
+
+    def call(*arguments: str) -> str:
+        command = [str(Path(sys.executable).with_name("prefect")), "--no-prompt", *arguments]
+        ended = subprocess.run(
+            command,
+            cwd=workspace.root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout
+        return ended.stdout
+
+    return call
+
+
+@pytest.fixture
+def pool(prefect: Prefect) -> Iterator[str]:
+    """A process work pool."""
+    from prefect.client.orchestration import get_client
+
+    name = f"machine {uuid.uuid4()}"
+    prefect("work-pool", "create", name, "--type", "process")
+    yield name
+    with get_client(sync_client=True) as client:
+        client.delete_work_pool(name)
+
+
+def describe_registered(workspace: Workspace) -> dict[str, Any]:
+    """Return what Prefect's server holds of each deployment, and what triggers it."""
+    from prefect.client.orchestration import get_client
+
+    found: dict[str, Any] = {}
+    with get_client(sync_client=True) as client:
+        for plan in plans_of(workspace):
+            one = client.read_deployment_by_name(plan.full_name)
+            own = client.request(
+                "GET",
+                "/automations/owned-by/{resource_id}",
+                path_params={"resource_id": f"prefect.deployment.{one.id}"},
+            )
+            found[plan.full_name] = {
+                "entrypoint": one.entrypoint,
+                "parameters": one.parameters,
+                "tags": one.tags,
+                "limit": one.global_concurrency_limit,
+                "schema": one.parameter_openapi_schema,
+                "enforced": one.enforce_parameter_schema,
+                "description": one.description,
+                "schedules": [(s.schedule, s.active, s.parameters) for s in one.schedules],
+                "automations": own.json(),
+            }
+    return found
+
+
+def set_params(workspace: Workspace, **changed: Any) -> None:
+    content = yaml.safe_load(workspace.params.read_text())
+    content["triggers"].update(changed)
+    workspace.params.write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.integration
+def test_pool_gets_what_our_worker_serves_and_its_worker_runs_it(
+    workspace: Workspace, prefect: Prefect, pool: str
+):
+    from prefect.client.orchestration import get_client
+    from prefect.deployments import run_deployment
+
+    set_params(workspace, schedule="0 3 * * *")
+    plans = plans_of(workspace)
+    for plan in plans:
+        asyncio.run(make_deployment(workspace, plan)).apply()
+    served = describe_registered(workspace)
+    write(workspace, pool)
+    prefect("deploy", "--all")
+    assert describe_registered(workspace) == served
+    runs: list[Any] = [
+        run_deployment(plans[2].full_name, timeout=0, as_subflow=False),
+        run_deployment(
+            plans[0].full_name, parameters={"kind": "data"}, timeout=0, as_subflow=False
+        ),
+    ]
+    said = prefect("worker", "start", "--pool", pool, "--type", "process", "--run-once")
+    with get_client(sync_client=True) as client:
+        assert {name: one and one.name for name, one in read_pools(client, plans).items()} == (
+            dict.fromkeys(served, pool)
+        )
+        ended = [client.read_flow_run(run.id).state for run in runs]
+    assert [state and state.name for state in ended] == ["Skipped", "Skipped"], said
+    assert ended[0].message.startswith(f"{workspace.root} has no champion yet")  # type: ignore[union-attr]
