@@ -70,9 +70,7 @@ def show_pools(workspace: Workspace) -> None:
     plans = plan_deployments(workspace, load_params(workspace.params))
     with get_client(sync_client=True) as client:
         if all(read_deployment(client, plan) is None for plan in plans):
-            raise WorkspaceError(
-                f"{workspace.root} has no deployments yet; run 'beholder up' or 'beholder pool NAME'"
-            )
+            raise WorkspaceError(f"{workspace.root} has no deployments yet; run 'beholder up'")
         pools = read_pools(client, plans)
     _print(
         shown.console,

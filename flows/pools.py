@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.responses import DeploymentResponse
 
-_HEAD = """# Every deployment of this workspace, for a work pool of Prefect's. Written by 'beholder pool',
-# and anew by the worker when params.yaml changes: what is a pool's own (an image, a GPU, mounts)
-# belongs into its base job template. 'beholder pool --leave' undoes it.
+_HEAD = """# Every deployment of this workspace, for a work pool of Prefect's. Written by
+# 'beholder pool', and anew by the worker when params.yaml changes: what is a pool's own (an image,
+# a GPU, mounts) belongs into its base job template. 'beholder pool --leave' undoes it.
 """
 
 
