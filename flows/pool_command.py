@@ -21,11 +21,9 @@ def join_and_show(workspace: Workspace, name: str, *, container: bool) -> None:
 
     Safe to repeat. Nothing is handed over before 'prefect deploy' is called.
     """
-    write_prefect_yaml(
-        workspace,
-        load_params(workspace.params),
-        Pool(name, describe_job(workspace, container=container)),
-    )
+    plans = plan_deployments(workspace, load_params(workspace.params))
+    pool = Pool(name, describe_job(workspace, container=container))
+    write_prefect_yaml(workspace, plans, {plan.full_name: pool for plan in plans})
     with show_steps() as shown:
         connect_prefect(workspace)
     url = os.environ["PREFECT_API_URL"]

@@ -15,15 +15,14 @@ import yaml
 
 from components.errors import ParameterError
 from components.files import write_bytes
-from components.params import Params
 from components.paths import Workspace
-from flows.deployments import TAG, Plan, Pool, make_schedule, make_trigger, plan_deployments
+from flows.deployments import TAG, Plan, Pool, make_schedule, make_trigger
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.responses import DeploymentResponse
 
-_HEAD = """# Every deployment of this workspace, for a work pool of Prefect's. Written by
+_HEAD = """# The deployments of this workspace for a work pool of Prefect's. Written by
 # 'beholder pool', and anew by the worker when params.yaml changes: what is a pool's own (an image,
 # a GPU, mounts) belongs into its base job template. 'beholder pool --leave' undoes it.
 """
@@ -60,16 +59,18 @@ def _find_addresses() -> dict[str, str]:
     return found
 
 
-def write_prefect_yaml(workspace: Workspace, params: Params, pool: Pool) -> None:
-    """Write `prefect.yaml`, whole or not at all, and only if it says something else.
+def write_prefect_yaml(
+    workspace: Workspace, plans: Iterable[Plan], pools: Mapping[str, Pool | None]
+) -> None:
+    """Write `prefect.yaml`: each deployment that has a pool in `pools`, by its full name.
 
-    Raises ParameterError if a schedule in params.yaml is none.
+    Whole or not at all, and only if it says something else. Raises ParameterError if a schedule in
+    params.yaml is none.
     """
-    plans = plan_deployments(workspace, params)
+    placed = [(plan, pool) for plan in plans if (pool := pools.get(plan.full_name)) is not None]
     content = {
-        "name": plans[0].name,
         "pull": [],  # the flows are installed where they run
-        "deployments": [_render(workspace, plan, pool) for plan in plans],
+        "deployments": [_render(workspace, plan, pool) for plan, pool in placed],
     }
     text = _HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     path = workspace.prefect_yaml

@@ -39,7 +39,7 @@ class Runs:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._registered: dict[str, Plan] = {}
-        self._here: frozenset[str] | None = None
+        self.here: frozenset[str] | None = None
         self._runner: Runner | None = None
         self._running: asyncio.Task[None] | None = None
         self._looked = Pulse()
@@ -48,18 +48,16 @@ class Runs:
 
     async def settle(self) -> None:
         """Bring what is registered, and what is run here, in line with params.yaml and Prefect."""
-        params = load_params(self._workspace.params)
-        plans = plan_deployments(self._workspace, params)
+        plans = plan_deployments(self._workspace, load_params(self._workspace.params))
         pools = await asyncio.to_thread(_ask_for_pools, plans)
         here = frozenset(name for name, pool in pools.items() if pool is None)
-        if here != self._here and not (self._runner is not None and _has_runs()):
+        if here != self.here and not (self._runner is not None and _has_runs()):
             await self._take(here)
         for plan in plans:
             if self._registered.get(plan.full_name) != plan:
                 await self._register(plan, pools[plan.full_name])
-        pool = next(filter(None, pools.values()), None)
-        if pool is not None and self._workspace.prefect_yaml.exists():
-            write_prefect_yaml(self._workspace, params, pool)
+        if any(pools.values()) and self._workspace.prefect_yaml.exists():
+            write_prefect_yaml(self._workspace, plans, pools)
         if self._runner is not None and self._running is None:
             self._running = asyncio.create_task(self._runner.start())
         self.elsewhere = say_who_runs(pools)
@@ -67,11 +65,7 @@ class Runs:
 
     async def _take(self, here: frozenset[str]) -> None:
         """Let go of the runner that there is, at which nothing is at work, and make another."""
-        if self._running is not None:
-            self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
-        self._running = self._runner = None
+        await self.close()
         if here:
             self._runner = Runner(
                 name="beholder",
@@ -79,13 +73,21 @@ class Runs:
                 query_seconds=_POLL_SECONDS,
                 pause_on_shutdown=False,
             )
-        self._here = here
+        self.here = here
         self._registered = {n: plan for n, plan in self._registered.items() if n not in here}
+
+    async def close(self) -> None:
+        """Run nothing here any more; what is at work is killed."""
+        if self._running is not None:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._running
+        self._running = self._runner = None
 
     async def _register(self, plan: Plan, pool: Pool | None) -> None:
         made = await make_deployment(self._workspace, plan, pool)
         flow = plan.full_name.partition("/")[0]
-        if self._runner is not None and plan.full_name in (self._here or ()):
+        if self._runner is not None and plan.full_name in (self.here or ()):
             self.deployments[flow] = await self._runner.aadd_deployment(made)
         else:
             self.deployments[flow] = await made.aapply()

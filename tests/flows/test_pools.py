@@ -21,14 +21,18 @@ from flows.pools import describe_job, read_pools, write_prefect_yaml
 
 Prefect = Callable[..., str]
 
+# What another registration of the same automation has otherwise.
+PASSING = ("id", "created", "updated")
+
 
 def plans_of(workspace: Workspace) -> tuple[Plan, ...]:
     return plan_deployments(workspace, load_params(workspace.params))
 
 
 def write(workspace: Workspace, name: str = "gpu") -> dict[str, Any]:
+    plans = plans_of(workspace)
     pool = Pool(name, describe_job(workspace))
-    write_prefect_yaml(workspace, load_params(workspace.params), pool)
+    write_prefect_yaml(workspace, plans, {plan.full_name: pool for plan in plans})
     content: dict[str, Any] = yaml.safe_load(workspace.prefect_yaml.read_text())
     return content
 
@@ -56,6 +60,14 @@ def test_file_is_left_alone_where_it_says_the_same(workspace: Workspace):
     assert workspace.prefect_yaml.stat().st_mtime_ns == before.st_mtime_ns
     write(workspace, "cpu")
     assert "name: cpu" in workspace.prefect_yaml.read_text()
+
+
+def test_file_holds_what_a_pool_runs_and_leaves_the_rest_to_our_worker(workspace: Workspace):
+    plans = plans_of(workspace)
+    pools = {plans[0].full_name: Pool("gpu", {}), plans[1].full_name: None}
+    write_prefect_yaml(workspace, plans, pools)
+    content = yaml.safe_load(workspace.prefect_yaml.read_text())
+    assert [told["entrypoint"] for told in content["deployments"]] == ["flows.retrain_flow.retrain"]
 
 
 def test_job_is_told_where_things_are_and_no_secret(
@@ -156,13 +168,9 @@ def describe_registered(workspace: Workspace) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     with get_client(sync_client=True) as client:
+        automations = client.request("POST", "/automations/filter").json()
         for plan in plans_of(workspace):
             one = client.read_deployment_by_name(plan.full_name)
-            own = client.request(
-                "GET",
-                "/automations/owned-by/{resource_id}",
-                path_params={"resource_id": f"prefect.deployment.{one.id}"},
-            )
             found[plan.full_name] = {
                 "entrypoint": one.entrypoint,
                 "parameters": one.parameters,
@@ -172,7 +180,11 @@ def describe_registered(workspace: Workspace) -> dict[str, Any]:
                 "enforced": one.enforce_parameter_schema,
                 "description": one.description,
                 "schedules": [(s.schedule, s.active, s.parameters) for s in one.schedules],
-                "automations": own.json(),
+                "automations": [
+                    {key: value for key, value in automation.items() if key not in PASSING}
+                    for automation in automations
+                    if any(act.get("deployment_id") == str(one.id) for act in automation["actions"])
+                ],
             }
     return found
 
@@ -212,3 +224,51 @@ def test_pool_gets_what_our_worker_serves_and_its_worker_runs_it(
         ended = [client.read_flow_run(run.id).state for run in runs]
     assert [state and state.name for state in ended] == ["Skipped", "Skipped"], said
     assert ended[0].message.startswith(f"{workspace.root} has no champion yet")  # type: ignore[union-attr]
+
+
+@pytest.mark.integration
+def test_our_worker_leaves_to_a_pool_what_is_in_it_and_takes_it_back(
+    workspace: Workspace, prefect_server: None, pool: str
+):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import DeploymentUpdate
+
+    from flows.worker_runs import Runs
+
+    plans = plans_of(workspace)
+    retrain = plans[0]
+
+    def read() -> dict[str, str | None]:
+        with get_client(sync_client=True) as client:
+            return {n: one and one.name for n, one in read_pools(client, plans).items()}
+
+    async def live() -> None:
+        runs = Runs(workspace)
+        await runs.settle()
+        assert runs.here == {plan.full_name for plan in plans}
+        assert runs.elsewhere == ""
+        job = describe_job(workspace)
+        write_prefect_yaml(workspace, plans, {retrain.full_name: Pool(pool, job)})
+        await (await make_deployment(workspace, retrain, Pool(pool, job))).aapply()
+        await runs.settle()
+        assert runs.here == {plan.full_name for plan in plans[1:]}
+        assert runs.elsewhere == f"retrain is run by the work pool '{pool}'"
+        assert read() == {retrain.full_name: pool, **dict.fromkeys(runs.here, None)}
+
+        # Other parameters reach the pool, and take nothing out of it.
+        set_params(workspace, schedule="0 4 * * *")
+        await runs.settle()
+        assert read()[retrain.full_name] == pool
+        (registered,) = describe_registered(workspace)[retrain.full_name]["schedules"]
+        assert registered[0].cron == "0 4 * * *"
+        assert "0 4 * * *" in workspace.prefect_yaml.read_text()
+
+        async with get_client() as client:
+            left = runs.deployments["retrain"]
+            await client.update_deployment(left, DeploymentUpdate(work_pool_name=None))
+        await runs.settle()
+        assert runs.here == {plan.full_name for plan in plans}
+        await runs.close()
+
+    asyncio.run(live())
+    assert read() == dict.fromkeys((plan.full_name for plan in plans), None)
