@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from components.errors import ParameterError
+from components.errors import ParameterError, WorkspaceError
 from components.params import load_params
 from components.paths import Workspace
-from flows.deployments import Plan, Pool, make_deployment, plan_deployments
+from flows.asking import ask, open_book
+from flows.deployments import EVENTS, Plan, Pool, make_deployment, plan_deployments
+from flows.monitoring import NO_CHAMPION
 from flows.pools import describe_job, read_pools, write_prefect_yaml
 
 Prefect = Callable[..., str]
@@ -151,12 +153,18 @@ def prefect(prefect_server: None, workspace: Workspace, tmp_path: Path) -> Prefe
 
 
 @pytest.fixture
-def pool(prefect: Prefect) -> Iterator[str]:
-    """A process work pool."""
+def pool(prefect_server: None) -> Iterator[str]:
+    """A process work pool, as `prefect work-pool create NAME --type process` makes it."""
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.workers.process import ProcessWorker
 
+    template = ProcessWorker.get_default_base_job_template()
     name = f"machine {uuid.uuid4()}"
-    prefect("work-pool", "create", name, "--type", "process")
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(
+            WorkPoolCreate(name=name, type="process", base_job_template=template)
+        )
     yield name
     with get_client(sync_client=True) as client:
         client.delete_work_pool(name)
@@ -180,13 +188,21 @@ def describe_registered(workspace: Workspace) -> dict[str, Any]:
                 "enforced": one.enforce_parameter_schema,
                 "description": one.description,
                 "schedules": [(s.schedule, s.active, s.parameters) for s in one.schedules],
-                "automations": [
-                    {key: value for key, value in automation.items() if key not in PASSING}
+                "automations": {
+                    automation["name"]: without_passing(automation)
                     for automation in automations
                     if any(act.get("deployment_id") == str(one.id) for act in automation["actions"])
-                ],
+                },
             }
     return found
+
+
+def without_passing(told: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: without_passing(value) if isinstance(value, dict) else value
+        for key, value in told.items()
+        if key not in PASSING
+    }
 
 
 def set_params(workspace: Workspace, **changed: Any) -> None:
@@ -199,31 +215,56 @@ def set_params(workspace: Workspace, **changed: Any) -> None:
 def test_pool_gets_what_our_worker_serves_and_its_worker_runs_it(
     workspace: Workspace, prefect: Prefect, pool: str
 ):
-    from prefect.client.orchestration import get_client
-    from prefect.deployments import run_deployment
-
     set_params(workspace, schedule="0 3 * * *")
     plans = plans_of(workspace)
     for plan in plans:
         asyncio.run(make_deployment(workspace, plan)).apply()
     served = describe_registered(workspace)
+    assert len(served[plans[0].full_name]["automations"]) == len(EVENTS)
     write(workspace, pool)
     prefect("deploy", "--all")
     assert describe_registered(workspace) == served
-    runs: list[Any] = [
-        run_deployment(plans[2].full_name, timeout=0, as_subflow=False),
-        run_deployment(
-            plans[0].full_name, parameters={"kind": "data"}, timeout=0, as_subflow=False
-        ),
-    ]
+    assert read_names(plans) == dict.fromkeys(served, pool)
+    state = run_in_pool(prefect, pool, plans[2])
+    assert (state.name, state.message) == ("Skipped", NO_CHAMPION)
+
+
+@pytest.mark.torture
+def test_pool_answers_a_trigger(workspace: Workspace, prefect: Prefect, pool: str):
+    set_params(workspace, wait_seconds=0)
+    (retrain, *_) = plans = plans_of(workspace)
+    job = Pool(pool, describe_job(workspace))
+    for plan in plans:
+        asyncio.run(make_deployment(workspace, plan, job)).apply()
+    asked = ask(workspace, "data", "new posters")
+    assert run_in_pool(prefect, pool, retrain, asked.flow_run).name == "Skipped"
+    with open_book(workspace) as book:
+        (found,) = book.latest()
+    assert (found.outcome, found.flow_run) == ("skipped", asked.flow_run)
+
+
+def read_names(plans: tuple[Plan, ...]) -> dict[str, str | None]:
+    """Return the name of the pool that runs each deployment, as Prefect says."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return {name: pool and pool.name for name, pool in read_pools(client, plans).items()}
+
+
+def run_in_pool(prefect: Prefect, pool: str, plan: Plan, run_id: str | None = None) -> Any:
+    """Let a worker of a pool do what is due, and return how a flow run of a deployment ended."""
+    from prefect.client.orchestration import get_client
+    from prefect.deployments import run_deployment
+
+    if run_id is None:
+        made: Any = run_deployment(plan.full_name, timeout=0, as_subflow=False)
+        run_id = str(made.id)
     said = prefect("worker", "start", "--pool", pool, "--type", "process", "--run-once")
     with get_client(sync_client=True) as client:
-        assert {name: one and one.name for name, one in read_pools(client, plans).items()} == (
-            dict.fromkeys(served, pool)
-        )
-        ended = [client.read_flow_run(run.id).state for run in runs]
-    assert [state and state.name for state in ended] == ["Skipped", "Skipped"], said
-    assert ended[0].message.startswith(f"{workspace.root} has no champion yet")  # type: ignore[union-attr]
+        state = client.read_flow_run(uuid.UUID(run_id)).state
+    assert state is not None
+    assert state.is_final(), said
+    return state
 
 
 @pytest.mark.integration
@@ -238,10 +279,6 @@ def test_our_worker_leaves_to_a_pool_what_is_in_it_and_takes_it_back(
     plans = plans_of(workspace)
     retrain = plans[0]
 
-    def read() -> dict[str, str | None]:
-        with get_client(sync_client=True) as client:
-            return {n: one and one.name for n, one in read_pools(client, plans).items()}
-
     async def live() -> None:
         runs = Runs(workspace)
         await runs.settle()
@@ -253,12 +290,12 @@ def test_our_worker_leaves_to_a_pool_what_is_in_it_and_takes_it_back(
         await runs.settle()
         assert runs.here == {plan.full_name for plan in plans[1:]}
         assert runs.elsewhere == f"retrain is run by the work pool '{pool}'"
-        assert read() == {retrain.full_name: pool, **dict.fromkeys(runs.here, None)}
+        assert read_names(plans) == {retrain.full_name: pool, **dict.fromkeys(runs.here, None)}
 
         # Other parameters reach the pool, and take nothing out of it.
         set_params(workspace, schedule="0 4 * * *")
         await runs.settle()
-        assert read()[retrain.full_name] == pool
+        assert read_names(plans)[retrain.full_name] == pool
         (registered,) = describe_registered(workspace)[retrain.full_name]["schedules"]
         assert registered[0].cron == "0 4 * * *"
         assert "0 4 * * *" in workspace.prefect_yaml.read_text()
@@ -271,4 +308,46 @@ def test_our_worker_leaves_to_a_pool_what_is_in_it_and_takes_it_back(
         await runs.close()
 
     asyncio.run(live())
-    assert read() == dict.fromkeys((plan.full_name for plan in plans), None)
+    assert read_names(plans) == dict.fromkeys((plan.full_name for plan in plans), None)
+
+
+@pytest.mark.integration
+def test_command_names_what_is_left_to_do_and_goes_back(
+    workspace: Workspace,
+    prefect_server: None,
+    pool: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    from prefect.settings import PREFECT_API_URL
+
+    from flows.pool_command import join_and_show, leave_and_show, show_pools
+
+    address = PREFECT_API_URL.value() or ""
+    monkeypatch.setenv("PREFECT_API_URL", address)
+    with pytest.raises(WorkspaceError, match="no deployments yet; run 'beholder up'"):
+        show_pools(workspace)
+    join_and_show(workspace, "a new one", container=False)
+    said = capsys.readouterr().err
+    assert f"export PREFECT_API_URL={address}\n" in said
+    assert "work-pool create 'a new one' --type process\n" in said
+    join_and_show(workspace, pool, container=False)
+    assert "work-pool create" not in capsys.readouterr().err
+
+    plans = plans_of(workspace)
+    for plan, where in zip(plans, (Pool(pool, {}), None, None), strict=True):
+        asyncio.run(make_deployment(workspace, plan, where)).apply()
+    show_pools(workspace)
+    assert capsys.readouterr().err.splitlines() == [
+        f"retrain  the work pool '{pool}'",
+        "promote  the worker of 'beholder up'",
+        "monitor  the worker of 'beholder up'",
+    ]
+    before = describe_registered(workspace)
+    leave_and_show(workspace)
+    assert f"{plans[0].full_name} left the work pool '{pool}'" in capsys.readouterr().err
+    assert read_names(plans) == dict.fromkeys(before, None)
+    assert describe_registered(workspace) == before
+    assert not workspace.prefect_yaml.exists()
+    leave_and_show(workspace)
+    assert "no work pool runs anything" in capsys.readouterr().err
