@@ -269,7 +269,7 @@ def run_in_pool(prefect: Prefect, pool: str, plan: Plan, run_id: str | None = No
 
 @pytest.mark.integration
 def test_our_worker_leaves_to_a_pool_what_is_in_it_and_takes_it_back(
-    workspace: Workspace, prefect_server: None, pool: str
+    workspace: Workspace, prefect_server: None, pool: str, monkeypatch: pytest.MonkeyPatch
 ):
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import DeploymentUpdate
@@ -287,6 +287,10 @@ def test_our_worker_leaves_to_a_pool_what_is_in_it_and_takes_it_back(
         job = describe_job(workspace)
         write_prefect_yaml(workspace, plans, {retrain.full_name: Pool(pool, job)})
         await (await make_deployment(workspace, retrain, Pool(pool, job))).aapply()
+        with monkeypatch.context() as at_work:
+            at_work.setattr("flows.worker_runs._has_runs", lambda: True)
+            await runs.settle()
+        assert retrain.full_name in runs.here, "a run at work here was dropped"
         await runs.settle()
         assert runs.here == {plan.full_name for plan in plans[1:]}
         assert runs.elsewhere == f"retrain is run by the work pool '{pool}'"
