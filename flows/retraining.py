@@ -91,11 +91,19 @@ def connect_prefect(workspace: Workspace) -> str:
     if given:
         return given.removesuffix("/api")
     with step("prefect") as now:
-        services = Services(workspace)
-        url = services.ensure(prefect_server())
+        services, server = Services(workspace), prefect_server()
+        is_starting = services.launch(server)
+        url = now.note = services.url(server)
         os.environ["PREFECT_API_URL"] = f"{url}/api"
-        now.note = url
+        if is_starting:
+            _import_clients()  # which takes half as long as the server needs, so beside it
+            services.ensure_launched(server)
     return url
+
+
+def _import_clients() -> None:
+    import mlflow  # noqa: F401
+    import prefect.main  # noqa: F401
 
 
 def quiet_root_logger() -> None:

@@ -78,14 +78,17 @@ class Services:
             self._begin(service, port)
             return self._await_ready(service)
 
-    def launch(self, service: Service) -> None:
+    def launch(self, service: Service) -> bool:
         """Start a service unless it runs already, and do not wait; `ensure_launched` does.
 
-        Several that take long to start can be launched side by side.
+        Several that take long to start can be launched side by side. Returns whether it did not
+        run.
         """
         with self._hold_control():
-            if not self.runs(service):
-                self._begin(service, None)
+            if self.runs(service):
+                return False
+            self._begin(service, None)
+            return True
 
     def ensure_launched(self, service: Service) -> str:
         """Wait until a service answers that was launched just now; return its address."""
