@@ -66,29 +66,35 @@ class Services:
         self._wanted_file = self._folder / "wanted.json"
         self._arbiter = Arbiter(workspace, self._folder)
 
-    def ensure(self, service: Service, *, port: int | None = None, restart: bool = False) -> str:
+    def ensure(
+        self,
+        service: Service,
+        *,
+        port: int | None = None,
+        restart: bool = False,
+        meanwhile: Callable[[str], None] = lambda url: None,
+    ) -> str:
         """Start a service unless it runs already, wait until it answers, and return its address.
 
         A `port` that is asked for is taken or refused; otherwise it is the one of the last time.
+        While it starts, `meanwhile` is called once, with the address that it will have.
         Raises ServiceError with the end of its log if it does not answer in time.
         """
         with self._hold_control():
             if not restart and self.runs(service, port=port):
                 return self.url(service)
             self._begin(service, port)
+            meanwhile(self.url(service))
             return self._await_ready(service)
 
-    def launch(self, service: Service) -> bool:
+    def launch(self, service: Service) -> None:
         """Start a service unless it runs already, and do not wait; `ensure_launched` does.
 
-        Several that take long to start can be launched side by side. Returns whether it did not
-        run.
+        Several that take long to start can be launched side by side.
         """
         with self._hold_control():
-            if self.runs(service):
-                return False
-            self._begin(service, None)
-            return True
+            if not self.runs(service):
+                self._begin(service, None)
 
     def ensure_launched(self, service: Service) -> str:
         """Wait until a service answers that was launched just now; return its address."""
