@@ -35,6 +35,11 @@ class Workspace:
         """One digest a step over the source that it imports."""
         return self.root / "code.yaml"
 
+    @property
+    def prefect_yaml(self) -> Path:
+        """The deployments for a work pool of Prefect's, where one shall run them."""
+        return self.root / "prefect.yaml"
+
     # Data, in the order in which it flows.
     @property
     def batch_list(self) -> Path:

@@ -134,6 +134,39 @@ def trigger(
     trigger_and_show(_open(workspace), reason, dry_run=dry_run)
 
 
+@app.command(epilog="For example:  beholder pool gpu  ·  beholder pool  ·  beholder pool --leave")
+def pool(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A work pool of Prefect's; default: show who runs what."),
+    ] = None,
+    container: Annotated[
+        bool,
+        typer.Option("--container", help="Its jobs start in an image: docs in infra/README.md."),
+    ] = False,
+    leave: Annotated[
+        bool, typer.Option("--leave", help="Let the worker of 'beholder up' run them again.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Let a work pool of Prefect's run the deployments instead of our own worker.
+
+    Writes prefect.yaml and prints the commands of Prefect's that register them
+    in the pool and start a worker of it. Our worker goes on watching.
+    """
+    from flows.pool_command import join_and_show, leave_and_show, show_pools
+
+    if name is not None and leave:
+        raise typer.BadParameter("name a work pool, or --leave, not both")
+    place = _open(workspace)
+    if leave:
+        leave_and_show(place)
+    elif name is None:
+        show_pools(place)
+    else:
+        join_and_show(place, name, container=container)
+
+
 @app.command(
     epilog="For example:  beholder tune --budget 30  ·  beholder tune --family mf --trials 20  ·  "
     "beholder tune --dry-run"

@@ -30,9 +30,6 @@ EVENTS: Mapping[str, str] = {
 }
 
 
-_EVIDENCE = "{{ event.payload.evidence | default(event.payload, true) | tojson }}"
-
-
 @dataclass(frozen=True)
 class Plan:
     """One deployment: which flow (`module:name`), with which parameters, and what starts it.
@@ -54,6 +51,14 @@ class Plan:
     def full_name(self) -> str:
         """The name by which Prefect finds it: FLOW/NAME."""
         return f"{self.flow.partition(':')[2]}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A work pool of Prefect's that runs a deployment; `job` is what each run's job is told."""
+
+    name: str
+    job: Mapping[str, Any]
 
 
 def name_deployment(workspace: Workspace) -> str:
@@ -107,8 +112,10 @@ def load_flow(plan: Plan) -> "Flow[Any, Any]":
     return found
 
 
-async def make_deployment(workspace: Workspace, plan: Plan) -> "RunnerDeployment":
-    """Return a deployment as Prefect's runner takes it.
+async def make_deployment(
+    workspace: Workspace, plan: Plan, pool: Pool | None = None
+) -> "RunnerDeployment":
+    """Return a deployment as Prefect's runner takes it, or as it stands in a work pool.
 
     Raises ParameterError if its schedule is none.
     """
@@ -118,9 +125,11 @@ async def make_deployment(workspace: Workspace, plan: Plan) -> "RunnerDeployment
         plan.name,
         parameters=dict(plan.parameters),
         tags=[TAG],
-        schedule=_make_schedule(plan),
+        schedule=make_schedule(plan),
         triggers=[make_trigger(workspace, kind, plan.wait_seconds) for kind in plan.events],
         entrypoint_type=EntrypointType.MODULE_PATH,
+        work_pool_name=None if pool is None else pool.name,
+        job_variables=None if pool is None else dict(pool.job),
     )
 
 
@@ -154,7 +163,8 @@ def _jinja(template: str) -> dict[str, str]:
     return {"__prefect_kind": "jinja", "template": template}
 
 
-def _make_schedule(plan: Plan) -> "Schedule | None":
+def make_schedule(plan: Plan) -> "Schedule | None":
+    """Return when a deployment starts by itself; raise ParameterError if its cron line is none."""
     from prefect.schedules import Cron
 
     if plan.schedule is None:

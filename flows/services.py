@@ -66,16 +66,25 @@ class Services:
         self._wanted_file = self._folder / "wanted.json"
         self._arbiter = Arbiter(workspace, self._folder)
 
-    def ensure(self, service: Service, *, port: int | None = None, restart: bool = False) -> str:
+    def ensure(
+        self,
+        service: Service,
+        *,
+        port: int | None = None,
+        restart: bool = False,
+        meanwhile: Callable[[str], None] = lambda url: None,
+    ) -> str:
         """Start a service unless it runs already, wait until it answers, and return its address.
 
         A `port` that is asked for is taken or refused; otherwise it is the one of the last time.
+        While it starts, `meanwhile` is called once, with the address that it will have.
         Raises ServiceError with the end of its log if it does not answer in time.
         """
         with self._hold_control():
             if not restart and self.runs(service, port=port):
                 return self.url(service)
             self._begin(service, port)
+            meanwhile(self.url(service))
             return self._await_ready(service)
 
     def launch(self, service: Service) -> None:

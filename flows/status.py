@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -20,6 +21,7 @@ from flows.endpoint import answering_version
 from flows.pipeline import find_stale
 from flows.releases import COMPARISON_TAG, open_registry
 from flows.reviewing import list_ways, read_standings
+from flows.servers import WORKER
 from flows.services import Services, ServiceState
 from flows.status_loop import describe_loop
 
@@ -194,4 +196,15 @@ def _print_servers(console: Console, states: list[ServiceState], champion: Versi
             says += f"  version {version}"
             if champion is None or version != str(champion.number):
                 says += "  [yellow]is not the champion; run 'beholder serve --background'[/]"
+        if state.name == WORKER and state.healthy and (more := ask_worker(state.url)):
+            says += f"  [dim]{escape(more)}[/]"
         console.print(f"{label}  {state.name:<9} {says}")
+
+
+def ask_worker(url: str) -> str:
+    """Return what the worker says beside being well; empty if nothing."""
+    try:
+        lines = httpx.get(f"{url}/health", timeout=2).text.splitlines()
+    except httpx.HTTPError:
+        return ""
+    return "; ".join(lines[1:])

@@ -35,13 +35,21 @@ class Pulse:
 
 
 def make_pages(
-    workspace: Workspace, form: str, pulses: Sequence[Pulse]
+    workspace: Workspace,
+    form: str,
+    pulses: Sequence[Pulse],
+    say_more: Callable[[], str] = lambda: "",
 ) -> Mapping[str, Callable[[], Answer]]:
-    """Return what is answered to GET, by path; any other address leads to the form."""
+    """Return what is answered to GET, by path; any other address leads to the form.
+
+    `say_more` follows the good word of health, in a line of its own.
+    """
 
     def health() -> Answer:
         is_well = all(pulse.is_alive for pulse in pulses)
-        return Answer(200, b"ok\n") if is_well else Answer(503, b"Prefect or MLflow is silent\n")
+        if not is_well:
+            return Answer(503, b"Prefect or MLflow is silent\n")
+        return Answer(200, "".join(f"{line}\n" for line in ("ok", say_more()) if line).encode())
 
     def metrics() -> Answer:
         lines = [

@@ -1,7 +1,7 @@
 """`python -m flows.worker_service HOST PORT`: runs this workspace's deployments.
 
-One process with a Prefect runner, a watch of the tags that people set in MLflow, and a small HTTP
-server. It decides nothing itself.
+One process with a Prefect runner for the deployments that no work pool runs, a watch of the tags
+that people set in MLflow, and a small HTTP server. It decides nothing itself.
 """
 
 import asyncio
@@ -11,25 +11,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
-from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
 from components.errors import BeholderError
 from components.hosts import find_url
-from components.params import load_params
 from components.paths import Workspace, find_workspace
 from components.promotion.store import Store
 from components.promotion.webhooks import ensure_webhook
 from components.settings import load_settings
 from flows.credentials import ensure_credentials
-from flows.deployments import make_deployment, plan_deployments
 from flows.mlflow_bridge import PATH, make_hook, watch_retrain_tags
 from flows.notice_watch import NoticeWatch
 from flows.reconciling import reconcile
@@ -38,11 +34,11 @@ from flows.tracking import store_address
 from flows.watching import watch_data, watch_feedback
 from flows.worker_http import serve_http
 from flows.worker_pages import Pulse, make_pages
+from flows.worker_runs import Runs
 
 _POLL_SECONDS = 3.0
 _LOOK_SECONDS = 10.0
 _RECONCILE_SECONDS = 30.0
-_RUNS_AT_ONCE = 4
 
 log = logging.getLogger(__name__)
 
@@ -71,55 +67,22 @@ def watch(what: str, look: Callable[[], None], pulse: Pulse, seconds: float) -> 
 async def serve(workspace: Workspace, host: str, port: int) -> None:
     """Serve until SIGTERM."""
     await await_prefect()
-    runner = Runner(
-        name="beholder",
-        limit=_RUNS_AT_ONCE,
-        query_seconds=_POLL_SECONDS,
-        pause_on_shutdown=False,
-    )
-    served = await serve_deployments(workspace, runner)
-    form = find_form(served["promote"])
+    runs = Runs(workspace)
+    await runs.settle()
+    promote = runs.deployments["promote"]
     secret = ensure_credentials(workspace).webhook_secret
     hooks = {PATH: make_hook(workspace, secret, load_settings().model_name)}
     pulse = Pulse()
-    tags = TagWatch(workspace, served["promote"])
+    tags = TagWatch(workspace, promote)
     watch("tags", lambda: look_at_tags(workspace, tags), pulse, _POLL_SECONDS)
     watch("data", lambda: look_for_news(workspace), Pulse(), _LOOK_SECONDS)
     watch("runs", lambda: reconcile(workspace), Pulse(), _RECONCILE_SECONDS)
     watch("notices", NoticeWatch(workspace).look_once, Pulse(), _RECONCILE_SECONDS)
-    pages = make_pages(workspace, form, [pulse, runner_pulse(runner)])
+    pulses = [pulse, *runs.pulses()]
+    pages = make_pages(workspace, find_form(promote), pulses, lambda: runs.elsewhere)
     serve_http(host, port, pages, hooks)
     register_webhook(workspace, find_url(host, port) + PATH, secret)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(follow_params(workspace, runner))
-        await runner.start()
-
-
-async def serve_deployments(workspace: Workspace, runner: Runner) -> dict[str, UUID]:
-    """Register the workspace's deployments, as params.yaml says now; return them by flow."""
-    served: dict[str, UUID] = {}
-    for plan in plan_deployments(workspace, load_params(workspace.params)):
-        made = await make_deployment(workspace, plan)
-        served[plan.full_name.partition("/")[0]] = await runner.aadd_deployment(made)
-        log.info("deployment served name=%s", plan.full_name)
-    return served
-
-
-async def follow_params(workspace: Workspace, runner: Runner) -> None:
-    """Register the deployments anew whenever what they rest on in params.yaml is another one."""
-    planned, said = plan_deployments(workspace, load_params(workspace.params)), ""
-    while True:
-        await asyncio.sleep(_POLL_SECONDS)
-        try:
-            now = plan_deployments(workspace, load_params(workspace.params))
-            if now != planned:
-                await serve_deployments(workspace, runner)
-                planned = now
-            said = ""
-        except (BeholderError, PrefectException, httpx.HTTPError) as error:
-            if said != str(error):
-                log.warning("params.yaml not followed why=%s", error)
-            said = str(error)
+    await runs.follow()
 
 
 def look_at_tags(workspace: Workspace, tags: TagWatch) -> None:
@@ -156,18 +119,6 @@ async def await_prefect() -> None:
             log.warning("waiting for Prefect address=%s why=%s", PREFECT_API_URL.value(), failure)
             said = True
         await asyncio.sleep(_POLL_SECONDS)
-
-
-def runner_pulse(runner: Runner) -> Pulse:
-    """Return when the runner last heard of Prefect which runs are due."""
-
-    def last() -> float:
-        polled = runner.last_polled
-        return time.monotonic() - (
-            float("inf") if polled is None else (datetime.now(UTC) - polled).total_seconds()
-        )
-
-    return Pulse(last)
 
 
 def find_form(deployment: UUID) -> str:

@@ -24,6 +24,7 @@ _GIT_IGNORED = (
     f"/{STATE}/",
     "/mlflow.db",  # what MLflow leaves where it is started without an address
     "/mlruns/",
+    "/prefect.yaml",  # this machine's paths, for its work pool
     # Not `*/`: DVC would take that for the folder itself, and overlook every batch in it.
     "/data/raw/batches/?*/",
     "/data/raw/batches/.*",

@@ -112,6 +112,7 @@ IN_A_WORKSPACE = [
     *(["review", "list"], ["review", "show", "1"], ["review", "approve", "1"]),
     *(["review", "reject", "1", "--reason", "ugly"], ["review", "serve"]),
     *(["monitor"], ["monitor", "show"], ["up"], ["trigger"], ["trigger", "--dry-run"]),
+    *(["pool"], ["pool", "gpu"], ["pool", "--leave"]),
 ]
 
 
@@ -194,6 +195,7 @@ def test_batch_that_is_not_listed_is_named(call: Call, workspace: Workspace):
         ["review", "approve"],
         ["review", "show", "0"],
         ["ledger", "all"],
+        ["pool", "gpu", "--leave"],
         ["ledger", "-n", "0"],
         ["no-such-command"],
         ["status", "--no-such-option"],

@@ -77,6 +77,15 @@ def test_service_is_started_once_and_keeps_its_address(
     assert find_process(workspace) != first
 
 
+def test_what_is_done_while_a_service_starts_knows_its_address_and_is_done_once(
+    services: Services,
+) -> None:
+    told: list[str] = []
+    url = services.ensure(page_server(), meanwhile=told.append)
+    assert services.ensure(page_server(), meanwhile=told.append) == url
+    assert told == [url]
+
+
 def test_killed_service_comes_back_by_itself(services: Services, workspace: Workspace) -> None:
     url = services.ensure(page_server())
     first = find_process(workspace)

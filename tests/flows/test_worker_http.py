@@ -7,6 +7,7 @@ import pytest
 
 from components.monitoring.snapshot import keep
 from components.paths import Workspace
+from flows.status import ask_worker
 from flows.worker_http import Answer, Request, serve_http
 from flows.worker_pages import Pulse, make_pages
 from tests.monitoring.making import look
@@ -23,7 +24,12 @@ def beaten() -> list[float]:
 
 
 @pytest.fixture
-def url(place: Workspace, beaten: list[float]) -> Iterator[str]:
+def elsewhere() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def url(place: Workspace, beaten: list[float], elsewhere: list[str]) -> Iterator[str]:
     import time
 
     with socket.socket() as probe:
@@ -36,7 +42,7 @@ def url(place: Workspace, beaten: list[float]) -> Iterator[str]:
             raise RuntimeError("out of tune")
         return Answer(200, request.headers["x-name"].encode() + request.body)
 
-    pages = make_pages(place, "http://form", [pulse])
+    pages = make_pages(place, "http://form", [pulse], lambda: "; ".join(elsewhere))
     server = serve_http("127.0.0.1", port, pages, {"/hook": repeat})
     yield f"http://127.0.0.1:{port}"
     server.shutdown()
@@ -49,6 +55,16 @@ def test_worker_is_healthy_while_the_servers_are_heard_of(url: str, beaten: list
     beaten[0] = 61
     assert httpx.get(f"{url}/health").status_code == 503
     assert "beholder_worker_up 0" in httpx.get(f"{url}/metrics").text
+
+
+def test_healthy_worker_says_what_work_pools_run_and_status_repeats_it(
+    url: str, elsewhere: list[str]
+):
+    assert httpx.get(f"{url}/health").text == "ok\n"
+    assert ask_worker(url) == ""
+    elsewhere.append("retrain is run by the work pool 'gpu'")
+    assert httpx.get(f"{url}/health").text == "ok\nretrain is run by the work pool 'gpu'\n"
+    assert ask_worker(url) == "retrain is run by the work pool 'gpu'"
 
 
 def test_monitor_page_and_gauges_are_shown_as_the_last_look_left_them(url: str, place: Workspace):
