@@ -56,10 +56,10 @@ def _print_data(console: Console, workspace: Workspace) -> None:
     )
     console.print(f"\n[bold]data[/]      version {data_version(batches)[:12]}: {totals} came in")
     for batch in batches[-_SHOWN_BATCHES:]:
-        console.print(
-            f"          [dim]batch {batch.id}  {counted(batch.ratings, 'rating')}, "
-            f"{counted(batch.items, 'item')}, {counted(batch.images, 'image')}[/]"
-        )
+        parts = [counted(batch.ratings, "rating")]
+        parts += [counted(batch.items, "item"), counted(batch.images, "image")]
+        told = "feedback: " if batch.origin == "feedback" else ""
+        console.print(f"          [dim]batch {batch.id}  {told}{', '.join(parts)}[/]")
     stale = find_stale(workspace)
     says = f"out of date from '{stale[0]}' on; run 'beholder retrain'" if stale else "up to date"
     console.print(f"[bold]pipeline[/]  {says}")
