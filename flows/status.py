@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from components.promotion.comparison import Comparison
 from components.promotion.registry import Drift, Registry, Version
 from components.settings import load_settings
 from flows.catalogue_state import read_state
+from flows.deploying import find_live
 from flows.endpoint import answering_version
 from flows.pipeline import find_stale
 from flows.releases import COMPARISON_TAG, open_registry
@@ -43,6 +45,7 @@ def show_status(workspace: Workspace) -> None:
     _print_catalogue(console, workspace, champion)
     states = Services(workspace, load_settings().host).states()
     _print_servers(console, states, champion)
+    _print_foreground(console, workspace)
 
 
 def _print_data(console: Console, workspace: Workspace) -> None:
@@ -195,3 +198,12 @@ def _print_servers(console: Console, states: list[ServiceState], champion: Versi
             if champion is None or version != str(champion.number):
                 says += "  [yellow]is not the champion; run 'beholder serve --background'[/]"
         console.print(f"{label}  {state.name:<9} {says}")
+
+
+def _print_foreground(console: Console, workspace: Workspace) -> None:
+    """Name the endpoints that run in somebody's terminal."""
+    for live in find_live(workspace):
+        if not live.is_background:
+            version = Path(live.pointer.current.bento).name
+            says = f"version {version}, in a terminal (process {live.folder.name})"
+            console.print(f"{' ' * 8}  endpoint  {says}")
