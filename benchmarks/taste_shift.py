@@ -1,6 +1,6 @@
 """Simulated visitors whose tastes change, and what the loop makes of it without a hand on it.
 
-    python -m benchmarks.taste_shift [--visits 400] [--pause 0.2] [--page FILE]
+    python -m benchmarks.taste_shift [--visits 200] [--plot FILE] [--page FILE]
 
 Draws a small world of art prints, brings a stack up on a workspace of its own and ingests; no
 other command is given from there on. Visitors ask the endpoint for lists and rate what they are
@@ -36,8 +36,11 @@ BEHOLDER = str(Path(sys.executable).with_name("beholder"))
 
 _SEED = 5
 _SHOWN, _RATED = 10, 4
+_LONGER = 3  # what is learnt anew must be more than what is tested on
 _SECONDS_APART = 600
 _POLL_SECONDS = 0.5
+_CHUNK = 50
+_COLOURS = ("#7a4fa3", "#b4532a", "#2f6f5e")
 # Days pass in seconds here, so a look is taken each minute, what is lately is counted in ratings,
 # and nobody is made to wait. Feedback by itself asks for nothing: it is the monitor that shall see
 # what happens. What is tested on is the newest: a change is not learnt before it fills more than
@@ -47,7 +50,7 @@ _PARAMS: dict[str, object] = {
     "triggers.pause_minutes": 0,
     "triggers.new_ratings": 1_000_000,
     "monitor.schedule": "* * * * *",
-    "monitor.ratings": 1_000,
+    "monitor.ratings": 800,
     "split.test_share": 0.1,
     "gate.limits.max_latency_p50_ms": 5000,
     "gate.limits.max_latency_p99_ms": 5000,
@@ -56,11 +59,16 @@ _PARAMS: dict[str, object] = {
 
 @dataclass
 class Stretch:
-    """Visits in a row: whose answers they rated, and by how much otherwise than those said."""
+    """Visits in a row: by how much otherwise each rating was than its answer said, and by whom."""
 
     name: str
-    versions: set[str] = field(default_factory=set)
     errors: list[float] = field(default_factory=list)
+    answered_by: list[str] = field(default_factory=list)
+
+    @property
+    def versions(self) -> set[str]:
+        """Which versions answered."""
+        return set(self.answered_by)
 
     @property
     def rmse(self) -> float:
@@ -118,7 +126,7 @@ class Crowd:
             )
             for item, given in zip(shown, given_N, strict=True)
         )
-        stretch.versions.add(answer.model.version)
+        stretch.answered_by += [answer.model.version] * len(shown)
         stretch.errors += [float(g - i.rating) for i, g in zip(shown, given_N, strict=True)]
 
 
@@ -202,9 +210,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=360)
     parser.add_argument("--users", type=int, default=60)
-    parser.add_argument("--ratings", type=int, default=4_800)
-    parser.add_argument("--visits", type=int, default=400, help="in each of the three stretches")
+    parser.add_argument("--ratings", type=int, default=7_200)
+    parser.add_argument(
+        "--visits", type=int, default=200, help="before; thrice as many after the change"
+    )
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between two visits")
+    parser.add_argument("--plot", type=Path, help="draw the online RMSE by version here")
     parser.add_argument("--page", type=Path, help="keep the monitor's page here")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="beholder-taste-shift-") as scratch:
@@ -218,6 +229,8 @@ def main() -> None:
         print_story(story)
         if arguments.page is not None:
             shutil.copy(shop.workspace.monitor / "monitor.html", arguments.page)
+        if arguments.plot is not None:
+            plot(story, arguments.plot)
 
 
 def open_shop(folder: Path, patience: float) -> Shop:
@@ -239,7 +252,7 @@ def play(shop: Shop, drawn: Demo, visits: int, pause: float = 0.0) -> Story:
     calm = crowd.visit(endpoint, "tastes as learnt", visits)
     calm_look = shop.look_again()
     crowd.change_tastes()
-    shifted = crowd.visit(endpoint, "tastes changed", visits)
+    shifted = crowd.visit(endpoint, "tastes changed", _LONGER * visits)
     shifted_look = shop.look_again()
     shop.wait("the new champion in service", lambda: endpoint.model().model.version != "1")
     after = crowd.visit(endpoint, "learnt anew", visits)
@@ -282,6 +295,29 @@ def print_story(story: Story) -> None:
 
 def _is_later(look: Snapshot | None, moment: float) -> bool:
     return look is not None and look.at > moment
+
+
+def plot(story: Story, file: Path) -> None:
+    """Draw the RMSE of every so many ratings in the order of their coming, by version."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
+    start = 0
+    for stretch in (story.calm, story.shifted, story.after):
+        axes.axvline(start, color="0.75", linewidth=1, linestyle=":")
+        axes.text(start, 1.01, f" {stretch.name}", transform=axes.get_xaxis_transform())
+        chunks = np.array_split(stretch.errors, max(1, len(stretch.errors) // _CHUNK))
+        ends = start + np.cumsum([len(chunk) for chunk in chunks])
+        rmses = [np.sqrt(np.mean(np.square(chunk))) for chunk in chunks]
+        by = stretch.answered_by[-1]
+        colour = _COLOURS[int(by) % len(_COLOURS)]
+        axes.plot(ends, rmses, marker="o", markersize=4, color=colour, label=f"version {by}")
+        start = int(ends[-1])
+    handles = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    axes.legend(handles.values(), handles.keys(), frameon=False, loc="upper right")
+    axes.set(xlabel="ratings of what the endpoint showed", ylabel=f"RMSE of {_CHUNK} ratings")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, dpi=110)
 
 
 if __name__ == "__main__":

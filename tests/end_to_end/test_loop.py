@@ -20,10 +20,10 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     The only commands are `init`, `up` and `ingest`.
     """
     folder = tmp_path_factory.mktemp("shift")
-    drawn = draw_demo(folder / "drawn", seed=5, items=360, users=60, ratings=4_800)
+    drawn = draw_demo(folder / "drawn", seed=5, items=360, users=60, ratings=7_200)
     shop = open_shop(folder, _PATIENCE)
     try:
-        yield play(shop, drawn, visits=400)
+        yield play(shop, drawn, visits=200)
     finally:
         shop.run("down")
         shutil.rmtree(folder, ignore_errors=True)
