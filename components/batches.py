@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from components.paths import Workspace
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+# Where a batch comes from: a person's files, or what users told the endpoint.
+Origin = Literal["ingest", "feedback"]
+
 ID_LENGTH = 16
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 ITEM_COLUMNS = ("item_id", "images", "title", "category")
@@ -25,13 +28,14 @@ IMAGE_FOLDER = "images"
 
 @dataclass(frozen=True)
 class Batch:
-    """One line of data/batches.json: a batch's name, its hash and its counts."""
+    """One line of data/batches.json: a batch's name, its hash, its counts and its origin."""
 
     id: str
     sha256: str
     items: int
     images: int
     ratings: int
+    origin: Origin = "ingest"
 
 
 def read_batches(workspace: Workspace) -> tuple[Batch, ...]:
@@ -66,6 +70,8 @@ def _check_batch(path: Path, batch: Batch) -> None:
     for count in (batch.items, batch.images, batch.ratings):
         if not isinstance(count, int) or count < 0:
             raise _broken_list(path, f"count {count!r} of batch {batch.id} is no count")
+    if batch.origin not in get_args(Origin):
+        raise _broken_list(path, f"origin {batch.origin!r} of batch {batch.id} is none")
 
 
 def _broken_list(path: Path, why: str) -> CorruptFileError:
@@ -76,12 +82,18 @@ def _broken_list(path: Path, why: str) -> CorruptFileError:
 
 def write_batches(workspace: Workspace, batches: tuple[Batch, ...]) -> None:
     """Replace the list of batches, atomically."""
-    write_json(workspace.batch_list, {"batches": [asdict(batch) for batch in batches]})
+    write_json(workspace.batch_list, {"batches": [_to_line(batch) for batch in batches]})
 
 
 def data_version(batches: tuple[Batch, ...]) -> str:
     """Return the hash of the ordered list: the version of all the data together."""
-    return hash_json([asdict(batch) for batch in batches])
+    return hash_json([_to_line(batch) for batch in batches])
+
+
+def _to_line(batch: Batch) -> dict[str, Any]:
+    """Return a batch as the list has it; what a person ingested needs no word of its origin."""
+    line = asdict(batch)
+    return {k: v for k, v in line.items() if (k, v) != ("origin", "ingest")}
 
 
 def batch_folder(workspace: Workspace, batch_id: str) -> Path:

@@ -13,6 +13,8 @@ from components.child import follow_parent
 from components.errors import WorkspaceError
 
 _POLL_SECONDS = 0.2
+# Whoever only asks whether it is held (`is_held`) has it for a moment.
+_PROBE_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def hold_lock(path: Path, *, wait_seconds: float, what: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        deadline = time.monotonic() + wait_seconds
+        deadline = time.monotonic() + max(wait_seconds, _PROBE_SECONDS)
         said = False
         while not _try_lock(descriptor):
             holder = os.pread(descriptor, 32, 0).decode() or "unknown"

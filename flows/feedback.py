@@ -95,7 +95,10 @@ def export_and_show(workspace: Workspace) -> None:
 
 
 def export_all(workspace: Workspace, params: Params) -> int:
-    """Make batches of all ratings that wait, and return how many; none where no feedback is."""
+    """Make a batch of all ratings that wait now, and of an interrupted export before.
+
+    Returns how many were made. What comes in meanwhile waits for the next call.
+    """
     if not _find_file(workspace).exists():
         return 0
     lock = workspace.run / "feedback-export.lock"
@@ -103,10 +106,9 @@ def export_all(workspace: Workspace, params: Params) -> int:
         hold_lock(lock, wait_seconds=_WAIT_SECONDS, what="the export of feedback"),
         open_log(workspace) as feedback,
     ):
-        made = 0
-        while export_once(workspace, params, feedback):
-            made += 1
-    return made
+        is_interrupted = feedback.counts().is_open
+        made = int(is_interrupted and export_once(workspace, params, feedback))
+        return made + int(export_once(workspace, params, feedback))
 
 
 def count_waiting(workspace: Workspace) -> int:
@@ -134,7 +136,7 @@ def export_once(workspace: Workspace, params: Params, feedback: FeedbackLog) -> 
     with step("export") as now, tempfile.TemporaryDirectory(prefix="beholder-") as scratch:
         file = Path(scratch) / "ratings.parquet"
         write_parquet(file, chosen.ratings)
-        result = ingest(workspace, params, ratings=file)
+        result = ingest(workspace, params, ratings=file, origin="feedback")
         feedback.end_export(chosen.number, result.batch.id)
         resumed = ", which an earlier call had chosen" if chosen.is_resumed else ""
         ratings = counted(len(chosen.ratings), "rating")

@@ -85,7 +85,7 @@ def _check_login(workspace: Workspace, url: str) -> None:
 def _start_endpoint(workspace: Workspace) -> str:
     champion = find_champion(workspace)
     if champion is None:
-        return "starts with the first champion; run 'beholder ingest', then 'beholder trigger'"
+        return "starts with the first champion, which follows the first 'beholder ingest'"
     with step("endpoint") as now:
         made = redeploy(workspace, restart="if needed")
         now.note = made.url or made.refusal or ""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from components.promotion.comparison import Comparison
 from components.promotion.registry import Drift, Registry, Version
 from components.settings import load_settings
 from flows.catalogue_state import read_state
+from flows.deploying import find_live
 from flows.endpoint import answering_version
 from flows.pipeline import find_stale
 from flows.releases import COMPARISON_TAG, open_registry
@@ -45,6 +47,7 @@ def show_status(workspace: Workspace) -> None:
     _print_catalogue(console, workspace, champion)
     states = Services(workspace, load_settings().host).states()
     _print_servers(console, states, champion)
+    _print_foreground(console, workspace)
 
 
 def _print_data(console: Console, workspace: Workspace) -> None:
@@ -58,10 +61,10 @@ def _print_data(console: Console, workspace: Workspace) -> None:
     )
     console.print(f"\n[bold]data[/]      version {data_version(batches)[:12]}: {totals} came in")
     for batch in batches[-_SHOWN_BATCHES:]:
-        console.print(
-            f"          [dim]batch {batch.id}  {counted(batch.ratings, 'rating')}, "
-            f"{counted(batch.items, 'item')}, {counted(batch.images, 'image')}[/]"
-        )
+        parts = [counted(batch.ratings, "rating")]
+        parts += [counted(batch.items, "item"), counted(batch.images, "image")]
+        told = "feedback: " if batch.origin == "feedback" else ""
+        console.print(f"          [dim]batch {batch.id}  {told}{', '.join(parts)}[/]")
     stale = find_stale(workspace)
     says = f"out of date from '{stale[0]}' on; run 'beholder retrain'" if stale else "up to date"
     console.print(f"[bold]pipeline[/]  {says}")
@@ -208,3 +211,12 @@ def ask_worker(url: str) -> str:
     except httpx.HTTPError:
         return ""
     return "; ".join(lines[1:])
+
+
+def _print_foreground(console: Console, workspace: Workspace) -> None:
+    """Name the endpoints that run in somebody's terminal."""
+    for live in find_live(workspace):
+        if not live.is_background:
+            version = Path(live.pointer.current.bento).name
+            says = f"version {version}, in a terminal (process {live.folder.name})"
+            console.print(f"{' ' * 8}  endpoint  {says}")

@@ -1,6 +1,7 @@
 """What asks for a retraining by itself: data that changed, and ratings that came in as feedback."""
 
 from components.batches import data_version, read_batches
+from components.locking import is_held
 from components.params import load_params
 from components.paths import Workspace
 from flows.feedback import count_waiting
@@ -14,8 +15,11 @@ _SHORT = 12
 def watch_data(workspace: Workspace) -> bool:
     """Tell, once, that the data is another version than the one that was learnt last.
 
-    Whoever changed it: `beholder ingest`, `withdraw`, or `git` and `dvc` used directly.
+    Whoever changed it: `beholder ingest`, `withdraw`, or `git` and `dvc` used directly. Not while a
+    training is at work: it may be learning just that, feedback of its own making included.
     """
+    if is_held(workspace.work_lock):
+        return False
     batches = read_batches(workspace)
     if not batches:
         return False

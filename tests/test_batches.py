@@ -50,9 +50,10 @@ def write_batch(folder: Path) -> Path:
 
 def test_list_comes_back_in_its_order(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    batches = (Batch("ab" * 8, SHA, 1, 2, 3), Batch("cd" * 8, "cd" * 32, 0, 0, 1))
+    batches = (Batch("ab" * 8, SHA, 1, 2, 3), Batch("cd" * 8, "cd" * 32, 0, 0, 1, "feedback"))
     write_batches(workspace, batches)
     assert read_batches(workspace) == batches
+    assert "ingest" not in workspace.batch_list.read_text()  # as lists were before they said so
 
 
 def test_list_that_is_not_there_is_empty(tmp_path: Path) -> None:
@@ -66,6 +67,7 @@ def test_list_that_is_not_there_is_empty(tmp_path: Path) -> None:
         {"id": "ab" * 8, "sha256": "ab", "items": 0, "images": 0, "ratings": 1},
         {"id": "ab" * 8, "sha256": SHA, "items": -1, "images": 0, "ratings": 1},
         {"id": "ab" * 8, "sha256": SHA},
+        {"id": "ab" * 8, "sha256": SHA, "items": 0, "images": 0, "ratings": 1, "origin": "x"},
         "a text",
     ],
 )

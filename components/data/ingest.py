@@ -3,13 +3,13 @@
 import errno
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from components import batches
-from components.batches import IMAGE_FOLDER, IMAGES, ITEMS, RATINGS, Batch
+from components.batches import IMAGE_FOLDER, IMAGES, ITEMS, RATINGS, Batch, Origin
 from components.data.door import Arrival, read_arrival
 from components.data.image_files import UnfitImageError, copy_image
 from components.data.tables import Refusal
@@ -48,6 +48,7 @@ def ingest(
     items: Path | None = None,
     images: Path | None = None,
     ratings: Path | None = None,
+    origin: Origin = "ingest",
 ) -> Ingested:
     """Check the files at the door and add what may come in as one batch, the last of the list.
 
@@ -59,8 +60,9 @@ def ingest(
         _sweep(workspace)
         max_bytes = int(params.ingest.max_image_megabytes * _BYTES_A_MEGABYTE)
         arrival = read_arrival(items, images, ratings, max_bytes)
-        batch = arrival.batch()
+        made = replace(arrival.batch(), origin=origin)
         listed = batches.read_batches(workspace)
+        batch = next((known for known in listed if known.id == made.id), made)
         is_new = batch not in listed
         if is_new or not is_batch_intact(workspace, batch):
             _lay_down(workspace, batch, arrival)

@@ -46,7 +46,7 @@ _ACTIVITY_SPREAD = 0.5
 _ARRIVES_BEFORE, _LEAVES_AFTER = 0.15, 0.85  # of a season
 
 # What a stream of random numbers is for; with the seed and a number it names the stream.
-_FOR_WORLD, _FOR_ITEM, _FOR_USER, FOR_PICTURE, _FOR_VISITS = range(5)
+_FOR_WORLD, _FOR_ITEM, _FOR_USER, FOR_PICTURE, _FOR_VISITS, _FOR_TURN = range(6)
 
 
 @dataclass(frozen=True)
@@ -146,19 +146,30 @@ def visit(world: World, begins: int, ratings: int) -> pd.DataFrame:
     visits = np.array(rows, dtype=np.int64).reshape(-1, 3)
     users_N, items_N = visits[:, 0], visits[:, 1]
     latent_N = world.expect(users_N, items_N)
-    noisy_N = latent_N + rng.normal(0, NOISE, len(visits))
     table = pd.DataFrame(
         {
             "user": users_N,
             "item": items_N,
             "user_id": [user_id(user) for user in users_N],
             "item_id": [item_id(item) for item in items_N],
-            "rating": np.clip(np.floor(2 * noisy_N + 0.5) / 2, _LEVELS[0], _LEVELS[-1]),
+            "rating": rate(latent_N, rng),
             "timestamp": visits[:, 2],
             "expected": expect_rounded(latent_N, NOISE),
         }
     )
     return table.sort_values(["timestamp", "user_id", "item_id"]).reset_index(drop=True)
+
+
+def rate(latent_N: Floats, rng: np.random.Generator) -> Floats:
+    """Draw a rating of each pair whose expectation before noise and rounding is `latent`."""
+    noisy_N = latent_N + rng.normal(0, NOISE, len(latent_N))
+    return np.clip(np.floor(2 * noisy_N + 0.5) / 2, _LEVELS[0], _LEVELS[-1])
+
+
+def turn_tastes(world: World) -> World:
+    """Return the world in which every visitor's taste is another one, drawn as the first was."""
+    streams = [stream(world, _FOR_TURN, number) for number in range(len(world.tastes_UF))]
+    return replace(world, tastes_UF=np.array([_draw_taste(rng) for rng in streams]))
 
 
 def _count_free(world: World, begins: int) -> Ints:

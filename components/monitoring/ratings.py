@@ -3,9 +3,9 @@
     N ratings, M of them in service, T draws, B bins
 
 What a good recommender shows is rated higher than what it learnt from: that is no drift. So each
-rating is put beside the test ratings of pairs for which as much had been predicted, and its rank
-among them is looked at: if nothing changed, ranks are spread as those of the test are, whatever
-was shown.
+rating is put beside the test ratings of pairs for which about as much had been predicted, and the
+rank among them of how far above its prediction it lies is looked at: if nothing changed, ranks are
+spread as those of the test are, whatever was shown.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,9 @@ from components.monitoring.resampling import Pool
 from components.statistics import Reals
 
 _BINS = 10
-# Test rows with the most like predictions that a rating is ranked among.
-_PEERS = 200
+# Test rows with the most like predictions that a rating is ranked among: a tenth of them, within
+# these bounds.
+_FEWEST_PEERS, _MOST_PEERS = 30, 200
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,22 @@ def find_shift(online: Rated, promised: Rated, *, least: float, draws: int, seed
 
 
 def rank(rated: Rated, among: Rated) -> Reals:
-    """Return each rating's rank (0 to 1) among test ratings of like predictions; ties halve."""
+    """Return the rank (0 to 1) of each rating, less its prediction, among test ratings alike.
+
+    Those are the ones of the most like predictions; ties halve. What is left of a difference in
+    predictions is taken off, for lists may lie above nearly all of a small test.
+    """
     order = np.argsort(among.predicted_N, kind="stable")
-    peers = min(_PEERS, len(among))
+    peers = min(max(len(among) // 10, _FEWEST_PEERS), _MOST_PEERS, len(among))
     known_N = among.predicted_N[order]
     near_M = np.mean(
         [np.searchsorted(known_N, rated.predicted_N, side) for side in ("left", "right")], axis=0
     ).astype(np.int64)
     first_M = np.clip(near_M - peers // 2, 0, len(among) - peers)
-    windows = np.lib.stride_tricks.sliding_window_view(among.ratings_N[order], peers)[first_M]
-    below = (windows < rated.ratings_N[:, None]).mean(1)
-    same = (windows == rated.ratings_N[:, None]).mean(1)
+    above_N = (among.ratings_N - among.predicted_N)[order]
+    windows = np.lib.stride_tricks.sliding_window_view(above_N, peers)[first_M]
+    above_M = (rated.ratings_N - rated.predicted_N)[:, None]
+    below, same = (windows < above_M).mean(1), (windows == above_M).mean(1)
     ranks: Reals = below + same / 2
     return ranks
 

@@ -4,12 +4,14 @@ Each depends on the one before: an item counts the images that passed, a rating 
 that was accepted.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from components.batches import Batch
 from components.params import Params
 from components.validation import suites
 from components.validation.columns import describe_images, describe_items, describe_ratings
@@ -41,10 +43,11 @@ class Review:
     judgements: dict[str, Judgement]
 
 
-def review(tables: Tables, facts: pd.DataFrame, batch_ids: list[str], params: Params) -> Review:
+def review(tables: Tables, facts: pd.DataFrame, batches: Sequence[Batch], params: Params) -> Review:
     """Judge the rows of all batches by the suites; `tables.images` has the column path too.
 
-    `facts` holds one row for each distinct sha256 of the images.
+    `facts` holds one row for each distinct sha256 of the images. Feedback is not held to be alike
+    to what was before it: what a recommender shows is rated otherwise than what people found.
     """
     judge = Judge()
     images = describe_images(
@@ -100,10 +103,11 @@ def review(tables: Tables, facts: pd.DataFrame, batch_ids: list[str], params: Pa
         ),
     ]
     drift = compare_batches(
-        kept_ratings, accepted_images, len(batch_ids), params.validation.drift.min_rows
+        kept_ratings, accepted_images, len(batches), params.validation.drift.min_rows
     )
-    drift["batch"] = [batch_ids[ordinal] for ordinal in drift["batch"]]
-    exempt = drift["batch"].isin(params.validation.drift.accepted)
+    drift["batch"] = [batches[ordinal].id for ordinal in drift["batch"]]
+    feedback = {batch.id for batch in batches if batch.origin == "feedback"}
+    exempt = drift["batch"].isin(feedback.union(params.validation.drift.accepted))
     drift["held"] = drift["feature"].isin(JUDGED) & ~exempt
     held = drift[drift["held"]].drop(columns="held").reset_index(drop=True)
     judgements.append(

@@ -39,7 +39,7 @@ def validate(workspace: Workspace, params: Params, settings: Settings) -> None:
     facts = gather_facts(store, _list_files(workspace, batches, tables))
     for batch in batches:
         write_bytes(_verified(workspace, batch), batch.sha256.encode())
-    outcome = review(tables, facts, [batch.id for batch in batches], params)
+    outcome = review(tables, facts, batches, params)
     failures = tell_failures(outcome, params)
     _write_tables(workspace.quarantine, outcome.quarantine)
     _write_reports(workspace, outcome, failures, summarize(outcome, failures))

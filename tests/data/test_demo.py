@@ -7,7 +7,7 @@ from PIL import Image
 
 from components.data.demo import Demo, best_rmse, draw_demo, draw_more, read_truth
 from components.data.looks import Look, draw_print, measure_looks
-from components.data.world import begin, expect_rounded, grow
+from components.data.world import NOISE, begin, expect_rounded, grow, rate, turn_tastes
 from components.errors import DataError
 from components.files import hash_tree, read_parquet
 
@@ -83,6 +83,25 @@ def test_expectation_after_rounding_is_what_many_draws_average_to() -> None:
 
 def test_expectation_without_noise_is_the_rounded_rating() -> None:
     np.testing.assert_allclose(expect_rounded(np.array([3.1, 9.0]), 1e-9), [3.0, 5.0])
+
+
+def test_ratings_of_a_visit_average_to_what_is_expected_of_them() -> None:
+    latent_N = np.repeat([0.6, 3.1, 4.9], 100_000)
+    given_N = rate(latent_N, np.random.default_rng(0))
+    assert set(given_N) <= set(np.arange(0.5, 5.01, 0.5))
+    expected = expect_rounded(np.array([0.6, 3.1, 4.9]), NOISE)
+    np.testing.assert_allclose(given_N.reshape(3, -1).mean(1), expected, atol=0.01)
+
+
+def test_turned_tastes_are_other_ones_of_the_same_visitors_and_prints() -> None:
+    before = grow(begin(0), 5, 200, 30)
+    after = turn_tastes(before)
+    np.testing.assert_array_equal(turn_tastes(before).tastes_UF, after.tastes_UF)
+    np.testing.assert_array_equal(after.biases_U, before.biases_U)
+    lengths = [np.linalg.norm(each.tastes_UF, axis=1).mean() for each in (before, after)]
+    assert lengths[1] == pytest.approx(lengths[0], rel=0.1)
+    alike = np.corrcoef(before.tastes_UF.ravel(), after.tastes_UF.ravel())[0, 1]
+    assert abs(alike) < 0.1
 
 
 def test_look_shows_in_the_picture() -> None:

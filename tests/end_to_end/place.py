@@ -2,12 +2,14 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 
 from components.data.demo import Demo
@@ -73,3 +75,22 @@ class Place:
         """Return the port of each service that was started."""
         content = json.loads((self.workspace.run / "services/ports.json").read_text())
         return {name: entry["port"] for name, entry in content.items()}
+
+    def count_runs(self) -> int:
+        """Return how many runs MLflow knows."""
+        with sqlite3.connect(self.workspace.state / "mlflow.db") as store:
+            return int(store.execute("select count(*) from runs").fetchone()[0])
+
+    def flow_states(self) -> list[str]:
+        """Return the states of the flow runs, newest first."""
+        api = f"http://127.0.0.1:{self.ports()['prefect']}/api"
+        token = httpx.get(f"{api}/csrf-token", params={"client": "test"}, timeout=30).json()[
+            "token"
+        ]
+        answer = httpx.post(
+            f"{api}/flow_runs/filter",
+            json={"sort": "START_TIME_DESC"},
+            headers={"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"},
+            timeout=30,
+        )
+        return [run["state_name"] for run in answer.raise_for_status().json()]

@@ -1,9 +1,7 @@
 """The whole chain on a small drawn world: each test goes on where the one before it ended."""
 
 import os
-import shutil
 import signal
-import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -12,14 +10,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 
-from components.data.demo import draw_more
 from components.files import read_json, read_parquet
 from components.models.bundle import load_bundle, read_digest
 from components.models.predictor import Predictor
-from components.paths import Workspace
 from components.promotion.registry import Registry, Version
 from tests.end_to_end.place import Place
 
@@ -36,55 +31,6 @@ def champion(place: Place) -> Version:
     return found
 
 
-def count_runs(place: Place) -> int:
-    with sqlite3.connect(place.workspace.state / "mlflow.db") as store:
-        return int(store.execute("select count(*) from runs").fetchone()[0])
-
-
-def flow_states(place: Place) -> list[str]:
-    """Return the states of the flow runs, newest first."""
-    answer = httpx.post(
-        f"http://127.0.0.1:{place.ports()['prefect']}/api/flow_runs/filter",
-        json={"sort": "START_TIME_DESC"},
-        headers=csrf(place),
-        timeout=30,
-    )
-    return [run["state_name"] for run in answer.raise_for_status().json()]
-
-
-def csrf(place: Place) -> dict[str, str]:
-    url = f"http://127.0.0.1:{place.ports()['prefect']}/api/csrf-token"
-    token = httpx.get(url, params={"client": "test"}, timeout=30).json()["token"]
-    return {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"}
-
-
-def trainers(place: Place) -> list[psutil.Process]:
-    """Return the processes that train in this workspace now."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = process.cmdline()
-            if words[-2:] == ["components", "train"] and process.cwd() == str(place.workspace.root):
-                found.append(process)
-        except (psutil.Error, FileNotFoundError):
-            continue
-    return found
-
-
-def await_training(place: Place, epochs: int) -> psutil.Process:
-    """Wait until a trainer of this workspace has written some epochs, and return it."""
-    deadline = time.monotonic() + 120
-    before = place.workspace.live_history.read_bytes()
-    while time.monotonic() < deadline:
-        history = place.workspace.live_history
-        found = trainers(place)
-        content = history.read_bytes() if history.exists() else b""
-        if found and content != before and content.count(b"\n") >= epochs:
-            return found[0]
-        time.sleep(0.05)
-    raise AssertionError("no training began")
-
-
 def test_first_retraining_promotes_what_beats_the_ladder(trained: Place) -> None:
     first = champion(trained)
     assert first.number == 1
@@ -94,7 +40,7 @@ def test_first_retraining_promotes_what_beats_the_ladder(trained: Place) -> None
     assert "champion  version 1, hybrid" in shown
     assert "biases" in shown
     assert "up to date" in shown
-    assert flow_states(trained) == ["Promoted"]
+    assert trained.flow_states() == ["Promoted"]
     told = trained.run("ledger").stdout
     assert "verdict: version 1, promote" in told
     assert "moved: champion none → 1" in told
@@ -137,12 +83,12 @@ def test_dvc_alone_finds_everything_up_to_date(trained: Place) -> None:
 
 
 def test_nothing_changed_makes_no_run_and_no_version(trained: Place) -> None:
-    runs = count_runs(trained)
+    runs = trained.count_runs()
     said = trained.run("retrain").stderr
     assert "unchanged" in said
-    assert count_runs(trained) == runs
+    assert trained.count_runs() == runs
     assert [version.number for version in registry(trained).versions()] == [1]
-    assert flow_states(trained)[0] == "Unchanged"
+    assert trained.flow_states()[0] == "Unchanged"
 
 
 def test_endpoint_answers_with_the_champion(trained: Place) -> None:
@@ -202,37 +148,11 @@ def test_bad_batch_is_refused_before_any_training_and_can_be_withdrawn(trained: 
     said = trained.run("retrain", code=1).stderr
     assert "validate:" in said
     assert "99" in said
-    assert flow_states(trained)[0] == "ValidationFailed"
+    assert trained.flow_states()[0] == "ValidationFailed"
     assert len(registry(trained).versions()) == versions
     assert not (trained.workspace.accepted).exists()
     trained.run("withdraw", batch)
     assert batch not in trained.workspace.batch_list.read_text()
-
-
-def test_new_batch_is_learnt_whatever_is_killed_meanwhile(trained: Place) -> None:
-    more = trained.workspace.root.parent / "more"
-    draw_more(more, trained.drawn, items=6, users=3, ratings=300)
-    trained.run(
-        "ingest",
-        *("--items", str(more / "items.csv")),
-        *("--images", str(more / "images")),
-        *("--ratings", str(more / "ratings.csv")),
-    )
-    trained.set_params("families.hybrid", max_epochs=60, patience=60)
-    kill_dvc_in_training(trained)
-    kill_all_in_training(trained)
-    undisturbed = copy_workspace(trained, "undisturbed")
-    runs = count_runs(trained)
-    trained.run("retrain")
-    assert count_runs(trained) == runs  # the killed run was gone on with
-    assert flow_states(trained)[1:3] == ["Failed", "Crashed"]  # the refused and the killed
-    assert len(read_parquet(trained.workspace.accepted / "items.parquet")) == 96
-    assert read_json(trained.workspace.embedding_report)["images"] == 96
-    undisturbed.execute("dvc", "repro", "refit")
-    for bundle in ("evaluation", "served"):
-        assert read_digest(trained.workspace.root / "models" / bundle) == read_digest(
-            undisturbed.workspace.root / "models" / bundle
-        )
 
 
 def test_items_come_and_go_without_a_retraining_whatever_is_killed_meanwhile(
@@ -283,35 +203,6 @@ def kill_refresh(place: Place) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         os.killpg(refresh.pid, signal.SIGKILL)
-
-
-def kill_dvc_in_training(place: Place) -> None:
-    """Kill the trainer's parent; the trainer ends too, and so does the run."""
-    with place.start("retrain") as run:
-        trainer = await_training(place, epochs=5)
-        trainer.parent().kill()
-        gone, _ = psutil.wait_procs([trainer], timeout=20)
-        assert gone == [trainer]
-        assert run.wait(timeout=60) == 1
-
-
-def kill_all_in_training(place: Place) -> None:
-    """Start once more, find that no second run may start beside it, and kill it all."""
-    with place.start("retrain") as run:
-        await_training(place, epochs=6)
-        assert f"in use by process {run.pid}" in place.run("retrain", code=1).stderr
-        assert len(trainers(place)) == 1
-        os.killpg(run.pid, signal.SIGKILL)
-    psutil.wait_procs(trainers(place), timeout=20)
-    assert trainers(place) == []
-
-
-def copy_workspace(place: Place, name: str) -> Place:
-    """Return a second workspace with the same data, parameters and code, and no state."""
-    root = place.workspace.root.parent / name
-    shutil.copytree(place.workspace.root, root, ignore=shutil.ignore_patterns(".beholder"))
-    (root / ".beholder").mkdir()
-    return Place(Workspace(root), place.drawn)
 
 
 def test_doctor_finds_nothing_wrong(trained: Place) -> None:

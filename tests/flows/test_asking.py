@@ -210,6 +210,8 @@ def test_data_that_was_changed_by_whoever_is_told_once_by_version(served: Worksp
 
     assert not watch_data(served)  # nothing is there
     write_batches_of(served, 2)
+    with hold_lock(served.work_lock, wait_seconds=0, what="a test"):
+        assert not watch_data(served)  # who is at work may be learning it
     assert watch_data(served)
     assert not watch_data(served)
     waiting = book.find_open()

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.answers.answered import Answered
 from components.answers.log import AnswerLog
 from components.batches import batch_folder, read_batches, read_ratings
+from components.data.ingest import Ingested, ingest
 from components.errors import WorkspaceError
 from components.feedback.address import find_address
 from components.feedback.events import Event
@@ -64,6 +66,22 @@ def test_export_that_was_killed_is_finished_with_the_same_batch_and_then_comes_t
     export_and_show(workspace)
     assert "every rating is in a batch" in capsys.readouterr().out
     assert len(read_batches(workspace)) == 2
+
+
+def test_export_of_a_lively_endpoint_is_one_batch_and_leaves_the_rest_to_the_next(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    def ingest_slowly(*arguments: Any, **options: Any) -> Ingested:
+        rate(workspace, ("u2", f"i{len(read_batches(workspace))}", 2.0, 20))  # as it goes on
+        return ingest(*arguments, **options)
+
+    monkeypatch.setattr("components.data.ingest.ingest", ingest_slowly)
+    rate(workspace, ("u1", "i1", 4.0, 10))
+    export_and_show(workspace)
+    (batch,) = read_batches(workspace)
+    assert (batch.ratings, batch.origin) == (1, "feedback")
+    with open_log(workspace) as log:
+        assert log.counts().waiting == 1
 
 
 @pytest.mark.torture

@@ -1,4 +1,6 @@
 import io
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -7,9 +9,18 @@ import pytest
 from rich.console import Console
 
 from components.errors import WorkspaceError
+from components.packaging.pointer import (
+    Place,
+    Pointer,
+    WorkerReport,
+    started_at,
+    write_pointer,
+    write_report,
+)
 from components.paths import Workspace
 from components.promotion.comparison import Comparison
 from components.promotion.gate import Verdict
+from flows.deploying import endpoint_folder
 from flows.releases import open_registry
 from flows.status import read_comparison, score_table, show_status
 
@@ -74,3 +85,16 @@ def test_version_after_the_champion_is_shown_with_why_it_was_turned_down(
     shown = capsys.readouterr().out
     assert "version 2: reject" in shown
     assert "worse [by 0.1]" in shown
+
+
+def test_endpoint_in_a_terminal_is_named_while_it_lives(
+    workspace: Workspace, champion: Any, capsys: pytest.CaptureFixture[str]
+):
+    folder = endpoint_folder(workspace, str(os.getpid()))
+    write_pointer(folder, Pointer(1, 1, Place(str(workspace.bentos / "7"), "content")))
+    write_report(folder, WorkerReport(os.getpid(), started_at(), 1, "content"))
+    show_status(workspace)
+    assert f"version 7, in a terminal (process {os.getpid()})" in capsys.readouterr().out
+    shutil.rmtree(folder / "workers")
+    show_status(workspace)
+    assert "in a terminal" not in capsys.readouterr().out

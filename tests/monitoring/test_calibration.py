@@ -13,22 +13,24 @@ pytestmark = [pytest.mark.torture, pytest.mark.timeout(3600)]
 
 LOOKS = 1000
 DRAWS = 1000
-# Test users, test ratings, users in service, ratings in service, tail of how much each gives.
+# Test users, test ratings, users in service, ratings in service, tail of how much each gives, and
+# by how much more than the test's pairs what is shown is predicted to be liked.
 WORLDS = {
-    "usual": (400, 6000, 120, 800, 3.0),
-    "few raters": (400, 6000, 25, 120, 3.0),
-    "small test": (100, 1000, 100, 800, 3.0),
-    "a few give most": (400, 6000, 120, 800, 1.5),
+    "usual": (400, 6000, 120, 800, 3.0, 0.0),
+    "few raters": (400, 6000, 25, 120, 3.0, 0.0),
+    "small test": (100, 1000, 100, 800, 3.0, 0.0),
+    "a few give most": (400, 6000, 120, 800, 1.5, 0.0),
+    "good lists": (60, 480, 60, 1000, 3.0, 0.7),
 }
 
 
-def take_look(seed: int, world: tuple[int, int, int, int, float]) -> list[Finding]:
+def take_look(seed: int, world: tuple[int, int, int, int, float, float]) -> list[Finding]:
     """Return a look at a world in which nothing has changed; no change is too small for it."""
-    test_users, test_rows, asked, rows, tail = world
+    test_users, test_rows, asked, rows, tail, liked = world
     generator = np.random.default_rng((seed, 1))
     options = {"least": 0.0, "draws": DRAWS, "seed": seed}
     promised = rate(2 * seed, users=test_users, rows=test_rows, tail=tail)
-    online = rate(2 * seed + 1, users=asked, rows=rows, tail=tail)
+    online = rate(2 * seed + 1, users=asked, rows=rows, tail=tail, liked=liked)
     base = generator.normal(0, 1, (5, 32))
     looks = generator.normal(0, 1, (160, 5)) @ base + generator.normal(0, 1, (160, 32))
     known = [generator.random(count) < 0.7 for count in (asked, test_users)]

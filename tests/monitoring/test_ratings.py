@@ -27,6 +27,12 @@ def test_neither_chance_nor_good_lists_nor_a_better_model_is_drift(changed: dict
     assert state(rate(1, rows=500, **changed), promised) == "quiet"  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_lists_above_nearly_all_of_a_small_test_are_no_drift(seed: int):
+    promised = rate(10 + seed, users=60, rows=480)
+    assert state(rate(seed, users=60, rows=1000, liked=0.9), promised) == "quiet"
+
+
 def test_good_lists_change_ratings_as_they_are_which_is_told_and_not_judged():
     promised = rate(0, users=400, rows=4000)
     usual, liked = describe(rate(1, rows=500), promised), describe(rate(1, liked=0.8), promised)

@@ -1,8 +1,11 @@
 """The whole stack as a person starts it: it retrains by itself, and outlives kills and storms."""
 
+import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +17,8 @@ import psutil
 import pytest
 
 from components.data.demo import Demo, draw_demo
+from components.files import read_parquet
+from components.locking import hold_lock
 from components.paths import Workspace
 from tests.end_to_end.place import BEHOLDER, Place
 
@@ -95,10 +100,6 @@ def runs(place: Place) -> list[dict[str, Any]]:
         "found = sorted((run for run in found if 'retrain' in run.name), key=lambda r: r.created)\n"
         "print(json.dumps([[r.state.type.value, r.state.name, r.state.message] for r in found]))\n"
     )
-    import json
-    import subprocess
-    import sys
-
     url = f"http://127.0.0.1:{place.ports()['prefect']}/api"
     ended = subprocess.run(
         [sys.executable, "-c", script],
@@ -125,15 +126,13 @@ def add_ratings(place: Place, seed: int) -> None:
 
 
 def list_items(place: Place) -> list[str]:
-    from components.files import read_parquet
-
     return list(read_parquet(place.workspace.accepted / "items.parquet")["item_id"])
 
 
 def test_champion_is_in_service_after_up_and_ingest_alone(stack: Place):
     await_that(lambda: "endpoint" in stack.ports())
     url = f"http://127.0.0.1:{stack.ports()['endpoint']}"
-    await_that(lambda: is_answering(url))
+    await_that(lambda: is_answering(f"{url}/readyz"))
     model = httpx.get(f"{url}/model", timeout=30).json()["model"]
     assert model["version"] == "1"
     shown = stack.run("status").stdout
@@ -145,7 +144,7 @@ def test_champion_is_in_service_after_up_and_ingest_alone(stack: Place):
 
 def is_answering(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=5).is_success
+        return httpx.get(url, timeout=5).is_success
     except httpx.HTTPError:
         return False
 
@@ -154,8 +153,6 @@ def test_mlflow_asks_for_a_password_that_lies_in_no_log(stack: Place):
     url = f"http://127.0.0.1:{stack.ports()['mlflow']}/api/2.0/mlflow/experiments/search"
     assert httpx.get(url, params={"max_results": 1}, timeout=60).status_code == 401
     told = (stack.workspace.credentials).read_text()
-    import json
-
     password = json.loads(told)["mlflow_password"]
     signed = httpx.get(url, params={"max_results": 1}, auth=("admin", password), timeout=60)
     assert signed.status_code == 200
@@ -169,11 +166,8 @@ def test_storm_of_sixteen_commands_is_one_run(stack: Place):
         threading.Thread(target=stack.run, args=("trigger", "--reason", f"asker {number}"))
         for number in range(16)
     ]
-    with_lock = stack.workspace.run / "retrain.lock"
-    from components.locking import hold_lock
-
     # Somebody trains, so that the round stays open until all have asked.
-    with hold_lock(with_lock, wait_seconds=60, what="a test"):
+    with hold_lock(stack.workspace.work_lock, wait_seconds=60, what="a test"):
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -224,6 +218,18 @@ def test_prefect_killed_in_mid_run_leaves_no_run_that_only_seems_alive(stack: Pl
         lambda: all(run["type"] not in ("RUNNING", "PENDING") for run in runs(stack)),
         lambda: runs(stack),
     )
+
+
+def test_mlflow_killed_in_mid_run_stops_no_training_and_comes_back(stack: Place):
+    before = len(outcomes(stack))
+    add_ratings(stack, 4)
+    await_that(lambda: bool(find_processes(stack, "dvc", "repro")), lambda: outcomes(stack))
+    for process in find_processes(stack, "mlflow", "server"):
+        process.kill()
+    await_that(lambda: len(outcomes(stack)) > before and not is_at_work(stack))
+    assert outcomes(stack)[-1] in ("promoted", "rejected", "inconclusive")
+    health = f"http://127.0.0.1:{stack.ports()['mlflow']}/health"
+    await_that(lambda: is_answering(health))
 
 
 def find_arbiter(place: Place) -> int:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from components.batches import Batch, batch_folder, hash_tables, read_batches, write_batches
+from components.batches import Batch, Origin, batch_folder, hash_tables, read_batches, write_batches
 from components.files import write_bytes, write_parquet
 from components.params import Params, load_params
 from components.paths import Workspace
@@ -71,12 +71,14 @@ def add_batch(workspace: Workspace) -> AddBatch:
         ratings: pd.DataFrame | None = None,
         items: pd.DataFrame | None = None,
         images: list[bytes] | None = None,
+        origin: Origin = "ingest",
     ) -> Batch:
         ratings = pd.DataFrame() if ratings is None else ratings
         items = pd.DataFrame() if items is None else items
         named = {hashlib.sha256(content).hexdigest(): content for content in images or []}
         sha256 = hash_tables(ratings, items, list(named))
-        batch = Batch(sha256[:16], sha256, len(items), len(named), len(ratings))
+        counts = len(items), len(named), len(ratings)
+        batch = Batch(sha256[:16], sha256, *counts, origin)
         folder = batch_folder(workspace, batch.id)
         folder.mkdir(parents=True)
         if len(ratings):

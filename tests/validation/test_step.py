@@ -144,6 +144,17 @@ def test_column_of_nothing_but_nan_fails(
         validate(workspace, params, SETTINGS)
 
 
+def test_feedback_that_differs_is_told_and_not_refused(
+    workspace: Workspace, change: Callable[..., Params], add_batch, pictures: list[bytes]
+) -> None:
+    add_batch(rate(12, 12), show(*([p] for p in pictures)), pictures)
+    liked = add_batch(rate(12, 12).assign(rating=5.0), origin="feedback")
+    drift = change().validation.drift.model_copy(update={"min_rows": 100})
+    validate(workspace, change(drift=drift), SETTINGS)
+    summary = read_json(workspace.validation_report / "summary.json")
+    assert summary["drift"][liked.id]["rating"] > 0.5
+
+
 def test_drifting_batch_fails_until_it_is_accepted_by_name(
     workspace: Workspace, change: Callable[..., Params], add_batch, pictures: list[bytes]
 ) -> None:
