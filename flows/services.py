@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class Services:
                 return self.url(service)
             self._begin(service, port)
             meanwhile(self.url(service))
-            return self._await_ready(service)
+            return self._await_ready(service, port)
 
     def launch(self, service: Service) -> None:
         """Start a service unless it runs already, and do not wait; `ensure_launched` does.
@@ -205,9 +205,21 @@ class Services:
             self._arbiter.call("stop", name=name, waiting=True)
             self._arbiter.call("rm", name=name, waiting=True)
 
-    def _await_ready(self, service: Service) -> str:
+    def _await_ready(self, service: Service, wanted: int | None = None) -> str:
+        """Return the address at which a service answers.
+
+        Where another program took its port before it could, that is another one than was planned;
+        a `wanted` one is refused.
+        """
         url, started = self.url(service), time.monotonic()
-        while not _answers(url + service.health):
+        while True:
+            if _answers(url + service.health):
+                if self._listens(service.name):
+                    break
+                log.warning("port taken meanwhile name=%s url=%s", service.name, url)
+                self._remove(service.name)
+                self._begin(service, wanted or _free_port(self.host))
+                url = self.url(service)
             if time.monotonic() > started + service.ready_seconds:
                 self._remove(service.name)
                 path = self.log_file(service.name)
@@ -223,6 +235,16 @@ class Services:
 
     def _sweep(self, name: str | None = None) -> set[str]:
         """End processes of this workspace's services that no arbiter looks after any more."""
+        found = self._find_processes(name)
+        for process in found:
+            _ask_to_end(process)
+        _, alive = psutil.wait_procs(list(found), timeout=_END_SECONDS)
+        for process in alive:
+            process.kill()
+        return set(found.values())
+
+    def _find_processes(self, name: str | None) -> dict[psutil.Process, str]:
+        """Return the processes of a service, of all by default, each with its service's name."""
         found = {}
         for process in psutil.process_iter():
             try:
@@ -233,12 +255,17 @@ class Services:
             ours = marks.get("BEHOLDER_WORKSPACE") == str(self._workspace.root)
             if mark and ours and name in (None, mark) and process.pid != os.getpid():
                 found[process] = mark
-        for process in found:
-            _ask_to_end(process)
-        _, alive = psutil.wait_procs(list(found), timeout=_END_SECONDS)
-        for process in alive:
-            process.kill()
-        return set(found.values())
+        return found
+
+    def _listens(self, name: str) -> bool:
+        """Say whether a process of a service listens at its port."""
+        port = self._read_ports()[name]["port"]
+        for process in self._find_processes(name):
+            with suppress(psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+                for held in process.net_connections("tcp"):
+                    if held.status == psutil.CONN_LISTEN and held.laddr.port == port:
+                        return True
+        return False
 
     def _read_ports(self) -> dict[str, Any]:
         return dict(read_json(self._ports_file)) if self._ports_file.is_file() else {}

@@ -2,8 +2,11 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -75,6 +78,45 @@ def test_service_is_started_once_and_keeps_its_address(
     ]
     assert services.ensure(page_server(), restart=True) == url
     assert find_process(workspace) != first
+
+
+def test_service_whose_port_another_program_takes_first_answers_elsewhere(
+    services: Services,
+) -> None:
+    def command(host: str, port: int) -> list[str]:
+        late = (
+            f"import runpy, sys, time; time.sleep(1.5); sys.argv = ['', '{port}', '-b', '{host}']"
+        )
+        return [
+            sys.executable,
+            "-c",
+            f"{late}; runpy.run_module('http.server', run_name='__main__')",
+        ]
+
+    late = replace(
+        page_server(preferred_port=choose_port("127.0.0.1", None, 18437)), command=command
+    )
+    services.launch(late)
+    taken = services.url(late)
+    with ThreadingHTTPServer(("127.0.0.1", int(taken.rpartition(":")[2])), Quicker) as quicker:
+        threading.Thread(target=quicker.serve_forever, daemon=True).start()
+        url = services.ensure_launched(late)
+        assert url != taken
+        assert httpx.get(taken).text == "I was quicker"
+        assert "Directory listing" in httpx.get(url).text
+        quicker.shutdown()
+
+
+class Quicker(BaseHTTPRequestHandler):
+    """Answers as if it were the service that it is not."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"I was quicker")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
 
 
 def test_what_is_done_while_a_service_starts_knows_its_address_and_is_done_once(
