@@ -131,6 +131,6 @@ def _has_runs() -> bool:
     """Say whether a flow run is at work in a child of this process."""
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            if "prefect" in " ".join(child.cmdline()):
+            if "prefect.engine" in child.cmdline():
                 return True
     return False
