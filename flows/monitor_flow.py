@@ -26,6 +26,8 @@ from flows.presence import mark_presence
 from flows.tasks import call
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from components.monitoring.snapshot import Alarm, Snapshot
     from flows.monitoring import Asked, Heard
     from flows.monitoring_images import NewItems
@@ -99,18 +101,21 @@ def _look(workspace: Workspace) -> State[Any]:
 
 
 def _tell(workspace: Workspace, snapshot: "Snapshot") -> None:
-    """Emit an event for each alarm that this look has raised, with its evidence as payload.
+    """Ask for a retraining by all alarms that this look has raised, and emit an event for each.
 
-    Returns when the server has them; raises ServiceError if it does not take them.
+    The evidence is the event's payload. Returns when the server has them; raises ServiceError if
+    it does not take them.
     """
     from components.monitoring.alarms import find_new
 
-    for alarm in find_new(snapshot):
+    told = [build_payload(workspace, snapshot, alarm) for alarm in find_new(snapshot)]
+    _ask(workspace, told)
+    for payload in told:
         emit_event(
-            RMSE_RISEN if alarm.kind == "rmse" else DRIFT_FOUND,
+            RMSE_RISEN if payload["kind"] == "rmse" else DRIFT_FOUND,
             {"prefect.resource.id": name_resource(workspace)},
-            payload=build_payload(workspace, snapshot, alarm),
-            id=uuid5(NAMESPACE_URL, f"{workspace.root}/{alarm.kind}/{alarm.version}/{alarm.since}"),
+            payload=payload,
+            id=uuid5(NAMESPACE_URL, f"{workspace.root}/{payload['key']}"),
         )
     # They are sent by a thread, which a kill would take along; its wait has no time-out.
     sent = threading.Thread(target=EventsWorker.instance().wait_until_empty, daemon=True)
@@ -123,6 +128,19 @@ def _tell(workspace: Workspace, snapshot: "Snapshot") -> None:
         )
 
 
+def _ask(workspace: Workspace, told: "Sequence[Mapping[str, Any]]") -> None:
+    """Write down all alarms of a look before any is told of, so that one round hears them."""
+    from components.triggering.policy import Asked
+    from flows.asking import open_book
+
+    if not told:
+        return
+    with open_book(workspace) as book:
+        for payload in told:
+            kind = "online-rmse" if payload["kind"] == "rmse" else "drift"
+            book.ask(Asked(kind, payload["reason"], payload, payload["at"]), payload["key"])
+
+
 def build_payload(workspace: Workspace, snapshot: "Snapshot", alarm: "Alarm") -> dict[str, Any]:
     """Return the evidence of an alarm: what was measured, beside what may be; `text` for people."""
     check = snapshot.check(alarm.kind)
@@ -131,6 +149,7 @@ def build_payload(workspace: Workspace, snapshot: "Snapshot", alarm: "Alarm") ->
     notice = Notice("drift", str(workspace.root), alarm.says, next=(alarm.next,), link=link)
     return {
         "workspace": str(workspace.root),
+        "key": f"{alarm.kind}/{alarm.version}/{alarm.since}",
         "reason": alarm.says,
         "kind": alarm.kind,
         "version": alarm.version,

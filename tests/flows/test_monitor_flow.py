@@ -27,6 +27,7 @@ from components.models.catalogue import UserBook
 from components.monitoring.snapshot import Snapshot, list_looks, read_last
 from components.paths import Workspace
 from components.settings import Settings
+from flows.asking import open_book
 from flows.deployments import name_resource
 from flows.releases import open_registry
 from tests.flows.desk import Desk
@@ -181,6 +182,20 @@ def test_answers_that_are_far_off_are_an_alarm_that_is_told_once(
     # The second look has sent whatever it sends before it ended: still the one of the first.
     assert await_event("beholder.rmse.risen", workspace)["id"] == event["id"]
     assert "further off than promised" in (workspace.monitor / "monitor.html").read_text()
+
+
+def test_all_alarms_of_a_look_ask_in_one_round_and_once(
+    run: Run, workspace: Workspace, champion: str
+):
+    rate(workspace, answer(workspace, 30, hours=1), 0.5)
+    assert run().name == "Alarm"
+    assert run().name == "Alarm"
+    with open_book(workspace) as book:
+        waiting = book.find_open()
+    assert waiting is not None
+    assert {one.kind for one in waiting.asked} == {"drift", "online-rmse"}
+    kinds = [one.evidence["kind"] for one in waiting.asked]
+    assert sorted(kinds) == sorted(alarm.kind for alarm in last(workspace).alarms)
 
 
 def test_strangers_are_drift(run: Run, workspace: Workspace, champion: str):
