@@ -257,6 +257,7 @@ def play(shop: Shop, drawn: Demo, visits: int, pause: float = 0.0) -> Story:
     after = crowd.visit(endpoint, "learnt anew", visits)
     after_look = shop.look_again()
     endpoint.close()
+    shop.wait("an answer to whoever asked", lambda: all(shop.outcomes()))
     return Story(
         *(calm, calm_look, shifted, shifted_look, after, after_look),
         rounds=shop.rounds(),
