@@ -308,7 +308,7 @@ class Least(Section):
     """
 
     rmse: Margin = 0.05
-    ratings: Margin = 0.05
+    ratings: Margin = 0.2
     images: Margin = 0.02
     users: Margin = 0.1
     activity: Margin = 0.1

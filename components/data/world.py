@@ -24,6 +24,7 @@ _TASTE = 0.66
 _USER = 0.35
 _ITEM_BY_LOOK = 0.30
 _ITEM_BY_CHANCE = 0.10
+_FASHION = 1.6
 _MEAN = 3.3
 _LEVELS = np.arange(0.5, 5.01, 0.5)
 
@@ -46,7 +47,7 @@ _ACTIVITY_SPREAD = 0.5
 _ARRIVES_BEFORE, _LEAVES_AFTER = 0.15, 0.85  # of a season
 
 # What a stream of random numbers is for; with the seed and a number it names the stream.
-_FOR_WORLD, _FOR_ITEM, _FOR_USER, FOR_PICTURE, _FOR_VISITS, _FOR_TURN = range(6)
+_FOR_WORLD, _FOR_ITEM, _FOR_USER, FOR_PICTURE, _FOR_VISITS, _FOR_FASHION = range(6)
 
 
 @dataclass(frozen=True)
@@ -167,9 +168,10 @@ def rate(latent_N: Floats, rng: np.random.Generator) -> Floats:
 
 
 def turn_tastes(world: World) -> World:
-    """Return the world in which every visitor's taste is another one, drawn as the first was."""
-    streams = [stream(world, _FOR_TURN, number) for number in range(len(world.tastes_UF))]
-    return replace(world, tastes_UF=np.array([_draw_taste(rng) for rng in streams]))
+    """Return the world in which a fashion has come: every taste leans one way that none did."""
+    leaning_F = stream(world, _FOR_FASHION).normal(size=len(FEATURES))
+    fashion_F = _FASHION * leaning_F / np.linalg.norm(leaning_F)
+    return replace(world, tastes_UF=world.tastes_UF + fashion_F)
 
 
 def _count_free(world: World, begins: int) -> Ints:
