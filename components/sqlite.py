@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -83,6 +85,19 @@ def open_engine(address: str, layout: Layout) -> Engine:
 def begin(connection: Connection) -> None:
     """Begin a transaction that writes; it waits for other writers now, not in the middle."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def write(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection in a transaction that writes: all of it lasts, or nothing."""
+    with engine.connect() as connection:
+        begin(connection)
+        try:
+            yield connection
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
 
 
 def _settle(connection: sqlite3.Connection, layout: Layout) -> None:

@@ -5,8 +5,7 @@ loses none and a repeated run tells nothing twice.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Connection, Float, MetaData, String, Table, delete, insert, select
 from sqlalchemy import update as change
 
-from components.sqlite import SCHEME, Layout, begin, open_engine
+from components.sqlite import SCHEME, Layout, open_engine, write
 
 metadata = MetaData()
 
@@ -81,7 +80,7 @@ class Outbox:
 
         It will not if its key is known, or if the `same` has been told and was not cleared since.
         """
-        with self._write() as connection:
+        with write(self._engine) as connection:
             if connection.execute(select(notices.c.key).where(notices.c.key == key)).first():
                 return False
             is_new = same is None or _stand(connection, same)
@@ -92,7 +91,7 @@ class Outbox:
 
     def clear(self, topic: str) -> None:
         """Say that nothing is wrong with a topic any more: the next failure is told."""
-        with self._write() as connection:
+        with write(self._engine) as connection:
             connection.execute(delete(standing).where(standing.c.topic == topic))
 
     def waiting(self) -> list[Waiting]:
@@ -106,19 +105,8 @@ class Outbox:
 
     def mark_sent(self, key: str) -> None:
         """Say that a notice was taken."""
-        with self._write() as connection:
+        with write(self._engine) as connection:
             connection.execute(change(notices).where(notices.c.key == key).values(state="sent"))
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
-            begin(connection)
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
 
 
 def _stand(connection: Connection, now: Standing) -> bool:

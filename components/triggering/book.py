@@ -5,15 +5,14 @@ transaction, so that a kill anywhere leaves a round open, at work or ended, and 
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
-from components.sqlite import SCHEME, begin, open_engine
+from components.sqlite import SCHEME, open_engine, write
 from components.triggering.policy import Asked, Past
 from components.triggering.tables import LAYOUT, asked, rounds
 
@@ -64,7 +63,7 @@ class Book:
 
         Returns the round in which it is heard, or was.
         """
-        with self._write() as connection:
+        with write(self._engine) as connection:
             if key is not None and (found := _find_key(connection, key)) is not None:
                 return found
             number, attempt = _open_round(connection, one.at)
@@ -76,7 +75,7 @@ class Book:
 
         Of several who do so at once, one makes the next attempt, and all get it.
         """
-        with self._write() as connection:
+        with write(self._engine) as connection:
             mine = (rounds.c.number == number) & (rounds.c.attempt == attempt)
             connection.execute(update(rounds).where(mine).values(attempt=attempt + 1))
             found = select(rounds.c.attempt).where(rounds.c.number == number)
@@ -84,7 +83,7 @@ class Book:
 
     def begin(self, flow_run: str, data_version: str, params: str, now: float) -> Round | None:
         """Begin the open round and return it with all who asked; None if nobody did."""
-        with self._write() as connection:
+        with write(self._engine) as connection:
             number = _find_open(connection)
             if number is None:
                 return None
@@ -110,7 +109,7 @@ class Book:
             told["evidence"] = json.dumps(evidence, sort_keys=True)
         if data_version is not None:
             told["data_version"] = data_version
-        with self._write() as connection:
+        with write(self._engine) as connection:
             change = update(rounds).where(rounds.c.number == number, rounds.c.ended_at.is_(None))
             connection.execute(change.values(told))
 
@@ -119,7 +118,7 @@ class Book:
 
         For a round that was skipped for the time being.
         """
-        with self._write() as connection:
+        with write(self._engine) as connection:
             return _pass_on(connection, number, now, cut_off=False)
 
     def cut_off(self, number: int, reason: str, now: float) -> Place | None:
@@ -127,7 +126,7 @@ class Book:
 
         Returns the round in which they are, None if nobody is.
         """
-        with self._write() as connection:
+        with write(self._engine) as connection:
             change = update(rounds).where(rounds.c.number == number, rounds.c.ended_at.is_(None))
             told = {"outcome": CUT_OFF, "reason": reason, "ended_at": now}
             if not connection.execute(change.values(told)).rowcount:
@@ -179,17 +178,6 @@ class Book:
             for number, kind in connection.execute(pairs):
                 kinds.setdefault(number, set()).add(kind)
         return tuple(_to_past(row, frozenset(kinds.get(row.number, ()))) for row in reversed(found))
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
-            begin(connection)
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
 
 
 def _open_round(connection: Connection, now: float) -> tuple[int, int]:
