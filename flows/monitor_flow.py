@@ -58,7 +58,8 @@ def monitor(workspace: str, reason: str = "by hand") -> State[Any]:
         place.run / "monitor.lock", wait_seconds=_WAIT_SECONDS, what="the look at the service"
     )
     try:
-        with mark_presence(place), lock:
+        mark_presence(place)
+        with lock:
             return _look(place)
     except BeholderError as error:
         return Failed(message=str(error))

@@ -23,9 +23,10 @@ def join_and_show(workspace: Workspace, name: str, *, container: bool) -> None:
     """
     plans = plan_deployments(workspace, load_params(workspace.params))
     pool = Pool(name, describe_job(workspace, container=container))
-    write_prefect_yaml(workspace, plans, {plan.full_name: pool for plan in plans})
     with show_steps() as shown:
         connect_prefect(workspace)
+    # Written only now: it imports Prefect, which reads the server's address as it is imported.
+    write_prefect_yaml(workspace, plans, {plan.full_name: pool for plan in plans})
     url = os.environ["PREFECT_API_URL"]
     prefect = shlex.quote(str(Path(sys.executable).with_name("prefect")))
     kind = "TYPE" if container else "process"
@@ -41,11 +42,11 @@ def join_and_show(workspace: Workspace, name: str, *, container: bool) -> None:
 
 def leave_and_show(workspace: Workspace) -> None:
     """Take every deployment out of its work pool, so that the worker of 'beholder up' runs it."""
+    with show_steps() as shown:
+        connect_prefect(workspace)
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import DeploymentUpdate
 
-    with show_steps() as shown:
-        connect_prefect(workspace)
     lines = []
     with get_client(sync_client=True) as client:
         for plan in plan_deployments(workspace, load_params(workspace.params)):
@@ -61,10 +62,10 @@ def leave_and_show(workspace: Workspace) -> None:
 
 def show_pools(workspace: Workspace) -> None:
     """Print who runs each deployment; raise WorkspaceError if none was ever registered."""
-    from prefect.client.orchestration import get_client
-
     with show_steps() as shown:
         connect_prefect(workspace)
+    from prefect.client.orchestration import get_client
+
     plans = plan_deployments(workspace, load_params(workspace.params))
     with get_client(sync_client=True) as client:
         if all(read_deployment(client, plan) is None for plan in plans):

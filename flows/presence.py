@@ -1,8 +1,8 @@
 """Which flow runs of a workspace have a process that lives: each holds a lock while it does."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from prefect.runtime import flow_run
@@ -13,18 +13,25 @@ from components.paths import Workspace
 log = logging.getLogger(__name__)
 
 
-@contextmanager
-def mark_presence(workspace: Workspace) -> Iterator[None]:
-    """Show for the block that the flow run of now has a process; the kernel ends it with that."""
+# What this process has marked. A run that has ended tells Prefect so a moment later, and until
+# then it must not seem to be gone: so only the kernel takes the marks away.
+_marks = ExitStack()
+_KEPT_SECONDS = 86_400.0
+
+
+def mark_presence(workspace: Workspace) -> None:
+    """Show that the flow run of now has a process, for as long as that lives."""
     run_id = flow_run.get_id()
     if run_id is None:  # the function without its flow, as a test calls it
-        yield
         return
     path = _presence_file(workspace, run_id)
-    with hold_lock(path, wait_seconds=0, what=f"flow run {run_id}"):
-        try:
-            yield
-        finally:
+    _marks.enter_context(hold_lock(path, wait_seconds=0, what=f"flow run {run_id}"))
+
+
+def sweep_marks(workspace: Workspace) -> None:
+    """Remove what processes that ended long ago have left."""
+    for path in (workspace.run / "flows").glob("*.lock"):
+        if path.stat().st_mtime < time.time() - _KEPT_SECONDS and not is_held(path):
             path.unlink(missing_ok=True)
 
 

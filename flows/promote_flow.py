@@ -89,7 +89,8 @@ def promote(
     request = Request(version, decision, reason, reviewer, seen, way)
     lock = hold_lock(place.run / "promote.lock", wait_seconds=0, what=f"{place.root} (promote)")
     try:
-        with mark_presence(place), lock:
+        mark_presence(place)
+        with lock:
             close_abandoned_runs(place, "promote")
             outcome = _carry_out(place, request)
     except BeholderError as error:

@@ -22,7 +22,7 @@ from components.paths import Workspace
 from components.triggering.book import CUT_OFF, Book, Place, Round
 from flows.announcing import announce, announce_lost, send_waiting
 from flows.asking import ensure_run, open_book
-from flows.presence import is_present
+from flows.presence import is_present, sweep_marks
 from flows.retrain_flow import name_state
 
 # Flows whose runs mark their presence.
@@ -56,6 +56,8 @@ def reconcile(workspace: Workspace, now: datetime | None = None) -> None:
             if run.parameters.get("workspace") == str(workspace.root):
                 _settle_run(workspace, book, client, run, now)
         _start_owed(workspace, book, client)
+        sweep_marks(workspace)
+        sweep_marks(workspace)
         announce_lost(workspace, client, now)
     send_waiting(workspace)
 

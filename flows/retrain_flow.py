@@ -92,16 +92,16 @@ def retrain(
 
     place = Workspace(Path(workspace))
     try:
-        with mark_presence(place):
-            if kind is None and round_number is None:
-                outcome = _retrain_now(place, reason)
-            else:
-                from flows.answering import Asker, answer
+        mark_presence(place)
+        if kind is None and round_number is None:
+            outcome = _retrain_now(place, reason)
+        else:
+            from flows.answering import Asker, answer
 
-                asker = None if kind is None else Asker(kind, reason, evidence or {}, key)
-                # A run of a round was asked for by whoever is in the book.
-                asker = asker if round_number is None else None
-                outcome = answer(place, asker, round_number, _retrain)
+            asker = None if kind is None else Asker(kind, reason, evidence or {}, key)
+            # A run of a round was asked for by whoever is in the book.
+            asker = asker if round_number is None else None
+            outcome = answer(place, asker, round_number, _retrain)
     except StepFailedError as error:
         name = "ValidationFailed" if error.stage == "validate" else "Failed"
         return Failed(name=name, message=f"{error.stage}: {error}")

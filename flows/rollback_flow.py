@@ -48,10 +48,12 @@ def rollback(
     not wait for a retraining that runs: that one finds another champion than it was judged
     beside, and promotes nothing.
     """
+    from flows.presence import mark_presence
     from flows.run_page import close_abandoned_runs
 
     place = Workspace(Path(workspace))
     try:
+        mark_presence(place)
         lock = place.run / "rollback.lock"
         with hold_lock(lock, wait_seconds=0, what=f"{place.root} (rollback)"):
             close_abandoned_runs(place, "rollback")

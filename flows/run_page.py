@@ -1,6 +1,7 @@
 """What Prefect's UI shows of a retraining: tables, links, and no run that only seems alive."""
 
 import logging
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -13,22 +14,28 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.runtime import flow_run
 from prefect.states import Crashed
 
 from components.paths import Workspace
 from components.promotion.comparison import Comparison, Score
 from components.promotion.gate import Verdict
 from components.statistics import Interval
+from flows.presence import is_present
+
+# So long a run may take from Prefect's word that it runs to its own mark.
+_STARTING = timedelta(seconds=5)
 
 log = logging.getLogger(__name__)
 
 
-def close_abandoned_runs(workspace: Workspace, flow_name: str = "retrain") -> None:
-    """Mark as crashed what Prefect still takes for running, though its process is dead.
+def close_abandoned_runs(
+    workspace: Workspace, flow_name: str = "retrain", now: datetime | None = None
+) -> None:
+    """Mark as crashed what Prefect still takes for running `now`, though its process is dead.
 
-    Call it while holding the lock that every run of this workspace holds: then no other lives.
+    Others that live may be waiting, or about to tell Prefect that they have ended.
     """
+    begun = (now or datetime.now(UTC)) - _STARTING
     still_running = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
     )
@@ -36,7 +43,8 @@ def close_abandoned_runs(workspace: Workspace, flow_name: str = "retrain") -> No
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_filter=named, flow_run_filter=still_running):
             ours = run.parameters.get("workspace") == str(workspace.root)
-            if ours and str(run.id) != flow_run.get_id():
+            is_new = run.state is not None and run.state.timestamp > begun
+            if ours and not is_new and not is_present(workspace, str(run.id)):
                 log.warning("run was killed, its work goes on here name=%s id=%s", run.name, run.id)
                 message = "Its process ended without a word; the next run went on with its work."
                 client.set_flow_run_state(run.id, Crashed(message=message), force=True)

@@ -2,6 +2,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,16 @@ def test_run_whose_process_died_is_closed_and_that_of_another_workspace_is_not(
             )
             for place in (ours, other)
         }
-        close_abandoned_runs(Workspace(ours))
+        living = client.create_flow_run(
+            retrain, parameters={"workspace": str(ours)}, state=Running()
+        )
+        later = datetime.now(UTC) + timedelta(minutes=1)
+        mark = ours / ".beholder/run/flows" / f"{living.id}.lock"
+        with hold_lock(mark, wait_seconds=0, what="a run that waits, or is about to say its end"):
+            close_abandoned_runs(Workspace(ours))
+            assert client.read_flow_run(left[ours].id).state.type.value == "RUNNING"  # just begun
+            close_abandoned_runs(Workspace(ours), now=later)
+        assert client.read_flow_run(living.id).state.type.value == "RUNNING"
         states = {place: client.read_flow_run(run.id).state for place, run in left.items()}
     assert states[ours].type.value == "CRASHED"
     assert "the next run went on with its work" in states[ours].message
