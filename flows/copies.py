@@ -1,6 +1,7 @@
 """`beholder clone|backup|restore`: a workspace on another machine, or here again."""
 
 import logging
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,7 @@ def clone_and_show(address: str, folder: Path, remote: str | None) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise WorkspaceError(f"{folder} is not empty; name a new folder")
     with show_steps() as shown:
+        was_there = folder.exists()
         with step("git clone") as told:
             _clone(address, folder)
             told.note = address
@@ -57,6 +59,7 @@ def clone_and_show(address: str, folder: Path, remote: str | None) -> None:
         except WorkspaceError:
             workspace = None
         if workspace is None or workspace.root != folder.resolve():
+            _empty(folder, keep=was_there)
             raise WorkspaceError(
                 f"the repository {address} holds no workspace: it has no .dvc and params.yaml; "
                 "commit them there first ('git add . && git commit')"
@@ -69,6 +72,13 @@ def clone_and_show(address: str, folder: Path, remote: str | None) -> None:
         "share, or bring them by 'beholder backup' there and 'beholder restore' here",
     )
     _say(shown.console, f"next      cd {folder} && beholder status")
+
+
+def _empty(folder: Path, *, keep: bool) -> None:
+    """Take away what was cloned, so that the same command can be given again."""
+    shutil.rmtree(folder)
+    if keep:
+        folder.mkdir()
 
 
 def _clone(address: str, folder: Path) -> None:

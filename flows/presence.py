@@ -5,8 +5,6 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from prefect.runtime import flow_run
-
 from components.locking import hold_lock, is_held
 from components.paths import Workspace
 
@@ -21,6 +19,8 @@ _KEPT_SECONDS = 86_400.0
 
 def mark_presence(workspace: Workspace) -> None:
     """Show that the flow run of now has a process, for as long as that lives."""
+    from prefect.runtime import flow_run
+
     run_id = flow_run.get_id()
     if run_id is None:  # the function without its flow, as a test calls it
         return

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.batches import data_version, read_batches
-from components.errors import WorkspaceError
+from components.errors import ParameterError, WorkspaceError
 from components.pages.words import counted
 from components.paths import Workspace
 from components.promotion.comparison import Comparison
@@ -35,22 +35,26 @@ def show_status(workspace: Workspace) -> None:
     console = Console(highlight=False)
     console.soft_wrap = not console.is_terminal
     console.print(str(workspace.root), style="bold", markup=False, soft_wrap=True)
-    _print_data(console, workspace)
+    services = Services(workspace, load_settings().host)
+    mend = "the worker sees to it" if services.is_whole else "run 'beholder retrain'"
+    _print_data(console, workspace, mend)
     registry = open_registry(workspace)
     champion = registry.champion()
-    _print_champion(console, champion)
+    _print_champion(console, champion, mend)
     _print_ledger(console, registry)
-    _print_reviews(console, workspace)
+    try:
+        _print_reviews(console, workspace)
+    except ParameterError as error:  # no reason not to show the rest
+        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
     _print_latest(console, registry, champion)
     for label, says in describe_loop(workspace):
         console.print(f"[bold]{label:<9}[/] {says}", soft_wrap=True)
     _print_catalogue(console, workspace, champion)
-    states = Services(workspace, load_settings().host).states()
-    _print_servers(console, states, champion)
+    _print_servers(console, services.states(), champion)
     _print_foreground(console, workspace)
 
 
-def _print_data(console: Console, workspace: Workspace) -> None:
+def _print_data(console: Console, workspace: Workspace, mend: str) -> None:
     batches = read_batches(workspace)
     if not batches:
         console.print("\ndata      nothing yet; run 'beholder ingest'")
@@ -66,13 +70,13 @@ def _print_data(console: Console, workspace: Workspace) -> None:
         told = "feedback: " if batch.origin == "feedback" else ""
         console.print(f"          [dim]batch {batch.id}  {told}{', '.join(parts)}[/]")
     stale = find_stale(workspace)
-    says = f"out of date from '{stale[0]}' on; run 'beholder retrain'" if stale else "up to date"
+    says = f"out of date from '{stale[0]}' on; {mend}" if stale else "up to date"
     console.print(f"[bold]pipeline[/]  {says}")
 
 
-def _print_champion(console: Console, champion: Version | None) -> None:
+def _print_champion(console: Console, champion: Version | None, mend: str) -> None:
     if champion is None:
-        console.print("[bold]champion[/]  none yet; run 'beholder retrain'")
+        console.print(f"[bold]champion[/]  none yet; {mend}")
         return
     label = f"[bold]champion[/]  version {champion.number}"
     if COMPARISON_TAG not in champion.tags:

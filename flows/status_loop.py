@@ -12,6 +12,7 @@ from components.paths import Workspace
 from components.triggering.book import Round
 from flows.asking import open_book
 from flows.feedback import count_waiting
+from flows.presence import is_present
 
 _SHOWN_ROUNDS = 4
 _COLOURS = {"promoted": "green", "failed": "red", "validation failed": "red", "cut off": "red"}
@@ -40,14 +41,17 @@ def _describe_rounds(workspace: Workspace) -> Iterator[str]:
         kinds = sorted({one.kind for one in waiting.asked})
         yield f"[yellow]round {waiting.number} is asked for[/] ({', '.join(kinds)})"
     for found in latest:
-        yield _describe_round(found)
+        yield _describe_round(found, is_alive=is_present(workspace, found.flow_run or ""))
     if waiting is None and not latest:
         yield "none yet"
 
 
-def _describe_round(found: Round) -> str:
+def _describe_round(found: Round, *, is_alive: bool) -> str:
     kinds = ", ".join(sorted({one.kind for one in found.asked})) or "passed on"
     when = "" if found.begun_at is None else f"{_moment(found.begun_at)} "
+    if found.outcome is None and not is_alive:
+        left = "was at work when its process ended; the worker of 'beholder up' has it heard again"
+        return f"[dim]{when}[/]round {found.number} [yellow]{left}[/] ({kinds})"
     if found.outcome is None:
         return f"[dim]{when}[/]round {found.number} [cyan]at work[/] ({kinds})"
     colour = _COLOURS.get(found.outcome, "default")

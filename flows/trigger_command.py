@@ -115,8 +115,11 @@ def describe(seen: Preview) -> Iterator[str]:
         steps = ", ".join(_describe_stage(stage, seen.seconds) for stage in seen.stale)
         yield f"steps      {steps}"
         unknown = [stage for stage in seen.stale if stage not in seen.seconds]
-        at_least = "at least " if unknown else ""
-        yield f"takes      {at_least}{_minutes(seen.known_seconds)}, as the last time"
+        if len(unknown) == len(seen.stale):
+            yield "takes      not known yet: none of these steps has run for a version"
+        else:
+            at_least = "at least " if unknown else ""
+            yield f"takes      {at_least}{_minutes(seen.known_seconds)}, as the last time"
     runs = [p for p in now.past if p.has_trained and p.begun_at > now.now - 86_400]
     hours = sum(past.seconds for past in runs) / 3600
     yield f"last day   {len(runs)} retrainings, {hours:.1f} hours"

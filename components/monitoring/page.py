@@ -83,8 +83,9 @@ def describe_headline(look: Snapshot) -> str:
     judged = [check for check in look.checks if check.state != "unknown"]
     if not judged:
         return "There is too little to judge by yet."
-    kinds = "every check" if len(judged) == len(look.checks) else f"{len(judged)} checks"
-    return f"Nothing is out of order, by {kinds}."
+    if len(judged) == len(look.checks):
+        return "Nothing is out of order, by every check."
+    return f"No alarm, by the {len(judged)} of {len(look.checks)} checks that could be made."
 
 
 def tell_age(seconds: float) -> tuple[str, str]:

@@ -205,6 +205,16 @@ def kill_refresh(place: Place) -> None:
         os.killpg(refresh.pid, signal.SIGKILL)
 
 
+def test_pool_is_offered_and_left_on_the_workspaces_own_server(trained: Place) -> None:
+    said = trained.run("pool", "gpu").stderr
+    assert f"PREFECT_API_URL=http://127.0.0.1:{trained.ports()['prefect']}/api" in said
+    assert "work-pool create gpu --type process" in said
+    assert trained.workspace.prefect_yaml.is_file()
+    assert "no work pool runs anything" in trained.run("pool", "--leave").stderr
+    assert not trained.workspace.prefect_yaml.exists()
+    assert "has no deployments yet; run 'beholder up'" in trained.run("pool", code=1).stderr
+
+
 def test_doctor_finds_nothing_wrong(trained: Place) -> None:
     shown = trained.run("doctor").stdout
     assert "✗" not in shown

@@ -64,6 +64,7 @@ def test_repository_without_a_workspace_is_refused_with_what_to_commit(tmp_path:
     subprocess.run(["git", "init", "--quiet", str(tmp_path / "other")], check=True)
     with pytest.raises(WorkspaceError, match=r"holds no workspace.*git add"):
         clone_and_show(str(tmp_path / "other"), tmp_path / "clone", None)
+    assert not (tmp_path / "clone").exists()  # so that the same can be tried again
     with pytest.raises(WorkspaceError, match=r"'git clone .*' failed"):
         clone_and_show(str(tmp_path / "nothing"), tmp_path / "again", None)
 

@@ -98,3 +98,13 @@ def test_endpoint_in_a_terminal_is_named_while_it_lives(
     shutil.rmtree(folder / "workers")
     show_status(workspace)
     assert "in a terminal" not in capsys.readouterr().out
+
+
+def test_wrong_parameters_are_told_and_the_rest_is_shown(
+    workspace: Workspace, champion: Any, capsys: pytest.CaptureFixture[str]
+):
+    workspace.params.write_text(workspace.params.read_text().replace("never", "every minute"))
+    show_status(workspace)
+    shown = capsys.readouterr().out
+    assert "triggers.schedule" in shown
+    assert "servers" in shown

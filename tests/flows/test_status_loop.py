@@ -1,6 +1,7 @@
 import time
 from pathlib import Path
 
+from components.locking import hold_lock
 from components.monitoring.snapshot import keep
 from components.notices.deliveries import Delivery, keep_delivery
 from components.notices.receiver import keep_receiver, make_receiver
@@ -32,10 +33,21 @@ def test_rounds_are_shown_with_who_asked_and_what_came_of_it(tmp_path: Path):
         book.begin("run", "d", "p", 120.0)
         book.ask(Asked("drift", "moved", {}, now))
         book.ask(Asked("data", "newer", {}, now))
-    text = shown(workspace)
+    mark = workspace.run / "flows/run.lock"
+    with hold_lock(mark, wait_seconds=0, what="the run's process"):
+        text = shown(workspace)
     assert "round 3 is asked for[/] (data, drift)" in text
     assert "1970-01-01 00:02 UTC [/]round 2 [cyan]at work[/] (hand)" in text
     assert "round 1 [green]promoted[/], version 3 (data) [dim]better \\[by far][/]" in text
+
+
+def test_round_whose_process_is_gone_is_not_shown_as_at_work(tmp_path: Path):
+    workspace = Workspace(tmp_path)
+    with open_book(workspace) as book:
+        book.ask(Asked("hand", "why not", {}, 0.0))
+        book.begin("run", "d", "p", 120.0)
+    text = shown(workspace)
+    assert "round 1 [yellow]was at work when its process ended" in text
 
 
 def test_alarms_of_the_last_look_are_shown_with_what_to_do(tmp_path: Path):

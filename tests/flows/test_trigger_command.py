@@ -25,6 +25,11 @@ def test_preview_names_what_is_new_what_would_run_and_how_long_it_took_last():
     ]
 
 
+def test_preview_of_steps_that_never_ran_for_a_version_promises_no_time():
+    lines = list(describe(Preview(STATE, ("train", "refit"), {"embed": 50.0}, None)))
+    assert "takes      not known yet: none of these steps has run for a version" in lines
+
+
 def test_preview_of_nothing_says_so_and_that_no_trigger_would_be_heard():
     lines = list(describe(Preview(STATE, (), {}, "too little is new")))
     assert "steps      all up to date: nothing would be learnt" in lines

@@ -16,7 +16,7 @@ def test_quiet_look_says_so_and_shows_its_numbers():
     text = text_of(render_page([look(1e9)], "shop"))
     for expected in (
         "In order",
-        "Nothing is out of order, by 4 checks.",
+        "No alarm, by the 4 of 5 checks that could be made.",
         "0.8100 online RMSE, 0.8000 was promised",
         "not judged: no item came in since the champion learnt",
         "what is liked of late",
