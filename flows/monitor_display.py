@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -13,7 +12,7 @@ from rich.table import Table
 from components.errors import BeholderError, WorkspaceError
 from components.monitoring.alarms import NAMES, UNITS
 from components.monitoring.snapshot import Snapshot, read_last
-from components.pages.words import name_family
+from components.pages.words import describe_moment, name_family
 from components.params import load_params
 from components.paths import Workspace
 from flows.console import show_steps
@@ -72,13 +71,13 @@ def _run(workspace: Workspace) -> tuple[Snapshot | None, str]:
 def print_look(console: Console, look: Snapshot) -> None:
     """Print a snapshot, on one screen."""
     console.soft_wrap = not console.is_terminal
-    console.print(f"look      {_when(look.at)}, over the last {look.days:g} days")
+    console.print(f"look      {describe_moment(look.at)}, over the last {look.days:g} days")
     for line in describe(look):
         console.print(line, soft_wrap=True)
     console.print(_table(look))
     for alarm in look.alarms:
         console.print(f"[red]alarm[/]     {escape(alarm.says)}", soft_wrap=True)
-        since = f"since {_when(alarm.since)}; next: {alarm.next}"
+        since = f"since {describe_moment(alarm.since)}; next: {alarm.next}"
         console.print(f"          [dim]{escape(since)}[/]", soft_wrap=True)
     if not look.alarms:
         console.print("[green]no alarm[/]")
@@ -148,10 +147,6 @@ def _table(look: Snapshot) -> Table:
     )
     table.caption_justify = "left"
     return table
-
-
-def _when(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _days(seconds: float) -> str:

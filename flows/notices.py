@@ -62,10 +62,14 @@ def complete(workspace: Workspace, notice: Notice, run: FlowRun) -> Notice:
 
 def find_page(run_id: str) -> str:
     """Return the address of a run's page in Prefect's UI."""
+    return f"{find_ui()}/runs/flow-run/{run_id}"
+
+
+def find_ui() -> str:
+    """Return the address of Prefect's UI."""
     from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
-    ui = PREFECT_UI_URL.value() or (PREFECT_API_URL.value() or "").removesuffix("/api")
-    return f"{ui}/runs/flow-run/{run_id}"
+    return PREFECT_UI_URL.value() or (PREFECT_API_URL.value() or "").removesuffix("/api")
 
 
 def _describe_decision(

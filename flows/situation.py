@@ -30,16 +30,16 @@ def look_at(workspace: Workspace, params: Params, book: Book) -> Situation:
     batches = read_batches(workspace)
     versions = open_registry(workspace).versions()
     latest = versions[0] if versions else None
-    news = find_news(batches, latest)
+    news, waiting = find_news(batches, latest), count_waiting(workspace)
     return Situation(
         now=time.time(),
         data_version=data_version(batches),
         params=digest_params(params),
-        has_data=bool(batches) or count_waiting(workspace) > 0,
+        has_data=bool(batches) or waiting > 0,
         is_changed=news.is_other or has_other_recipe(workspace, params, latest),
         new_ratings=sum(batch.ratings for batch in news.batches),
         new_items=sum(batch.items for batch in news.batches),
-        waiting_ratings=count_waiting(workspace),
+        waiting_ratings=waiting,
         past=book.past(),
     )
 

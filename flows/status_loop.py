@@ -1,13 +1,13 @@
 """What `beholder status` shows of the loop: the last runs, who asks, feedback, and alarms."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from rich.markup import escape
 
 from components.monitoring.snapshot import read_last
 from components.notices.deliveries import read_deliveries
 from components.notices.receiver import find_receiver
+from components.pages.words import describe_moment
 from components.paths import Workspace
 from components.triggering.book import Round
 from flows.asking import open_book
@@ -48,7 +48,7 @@ def _describe_rounds(workspace: Workspace) -> Iterator[str]:
 
 def _describe_round(found: Round, *, is_alive: bool) -> str:
     kinds = ", ".join(sorted({one.kind for one in found.asked})) or "passed on"
-    when = "" if found.begun_at is None else f"{_moment(found.begun_at)} "
+    when = "" if found.begun_at is None else f"{describe_moment(found.begun_at)} "
     if found.outcome is None and not is_alive:
         left = "was at work when its process ended; the worker of 'beholder up' has it heard again"
         return f"[dim]{when}[/]round {found.number} [yellow]{left}[/] ({kinds})"
@@ -75,7 +75,7 @@ def _describe_look(workspace: Workspace) -> Iterator[str]:
     for alarm in look.alarms:
         yield f"[red]{escape(alarm.says)}[/]; {escape(alarm.next)}"
     if not look.alarms:
-        yield f"no alarm, as of {_moment(look.at)}"
+        yield f"no alarm, as of {describe_moment(look.at)}"
 
 
 def _describe_notifications(workspace: Workspace) -> str:
@@ -87,7 +87,3 @@ def _describe_notifications(workspace: Workspace) -> str:
         return says
     colour, since = ("red", "") if calls.failed == calls.last else ("dim", ", but later ones were")
     return f"{says}; [{colour}]{calls.failed.at} not delivered: {calls.failed.says}{since}[/]"
-
-
-def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -13,7 +13,7 @@ from components.params import load_params
 from components.paths import Workspace
 from components.promotion.store import Store
 from components.settings import load_settings
-from components.triggering.policy import Asked, Situation, Skip, decide
+from components.triggering.policy import Asked, Situation, Skip, decide, find_lately
 from flows.asking import Asking, ask, open_book
 from flows.console import show_steps
 from flows.pipeline import STAGES, find_stale
@@ -120,7 +120,7 @@ def describe(seen: Preview) -> Iterator[str]:
         else:
             at_least = "at least " if unknown else ""
             yield f"takes      {at_least}{_minutes(seen.known_seconds)}, as the last time"
-    runs = [p for p in now.past if p.has_trained and p.begun_at > now.now - 86_400]
+    runs = find_lately(now)
     hours = sum(past.seconds for past in runs) / 3600
     yield f"last day   {len(runs)} retrainings, {hours:.1f} hours"
     if seen.refusal is not None:

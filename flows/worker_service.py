@@ -17,7 +17,7 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
-from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
+from prefect.settings import PREFECT_API_URL
 
 from components.errors import BeholderError
 from components.hosts import find_url
@@ -28,6 +28,7 @@ from components.settings import load_settings
 from flows.credentials import ensure_credentials
 from flows.mlflow_bridge import PATH, make_hook, watch_retrain_tags
 from flows.notice_watch import NoticeWatch
+from flows.notices import find_ui
 from flows.reconciling import reconcile
 from flows.tag_watch import TagWatch
 from flows.tracking import store_address
@@ -123,8 +124,7 @@ async def await_prefect() -> None:
 
 def find_form(deployment: UUID) -> str:
     """Return the address of a deployment's form in Prefect's UI."""
-    ui = PREFECT_UI_URL.value() or (PREFECT_API_URL.value() or "").removesuffix("/api")
-    return f"{ui}/deployments/deployment/{deployment}/run"
+    return f"{find_ui()}/deployments/deployment/{deployment}/run"
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from components.monitoring.checks import Check
 from components.monitoring.course import draw_course, join_courses, style_versions
 from components.monitoring.snapshot import Snapshot
 from components.pages.rendering import render
-from components.pages.words import name_family
+from components.pages.words import counted, name_family
 
 _TEMPLATE = "monitor.html.j2"
 _DAY = 86_400.0
@@ -70,7 +70,7 @@ def render_page(looks: Sequence[Snapshot], name: str) -> str:
         paths=[] if look.answers is None else list_paths(look.answers),
         name_of=name_family,
         when=tell_time,
-        counted=count,
+        counted=counted,
     )
 
 
@@ -99,11 +99,6 @@ def tell_age(seconds: float) -> tuple[str, str]:
 def tell_time(seconds: float) -> str:
     """Return a moment as people read it."""
     return f"{datetime.fromtimestamp(seconds, UTC):%d %b %Y, %H:%M} UTC".lstrip("0")
-
-
-def count(number: int, word: str) -> str:
-    """Return a number and its word: 1 alarm, 2 alarms."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def list_paths(answers: Answers) -> list[Ground]:

@@ -14,9 +14,9 @@ import numpy as np
 
 from components.models.catalogue import Ints
 from components.monitoring.checks import Finding
-from components.monitoring.psi import psi
 from components.monitoring.reference import Rated
 from components.monitoring.resampling import Pool
+from components.psi import psi
 from components.statistics import Reals
 
 _BINS = 10

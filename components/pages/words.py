@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from components.statistics import Interval
 
@@ -64,6 +65,11 @@ def describe_gain(gain: Interval) -> str:
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return how many there are, with what they are or do: 1 item waits, 2,000 items wait."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def describe_moment(seconds: float) -> str:
+    """Return a moment, in seconds since 1970, as a person reads it: 2026-11-22 14:22 UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def describe_bytes(count: int) -> str:

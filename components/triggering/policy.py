@@ -116,7 +116,7 @@ def decide(asked: Sequence[Asked], state: Situation, policy: Triggers) -> Go | S
 
 def describe(asked: Sequence[Asked], state: Situation, policy: Triggers) -> dict[str, Any]:
     """Return the evidence of a decision, as JSON takes it."""
-    runs = _find_lately(state)
+    runs = find_lately(state)
     return {
         "asked": [
             {"kind": a.kind, "reason": a.reason, "evidence": dict(a.evidence)} for a in asked
@@ -174,7 +174,7 @@ def _find_lack(_: Sequence[Asked], state: Situation, policy: Triggers) -> Refusa
 
 def _find_overrun(_: Sequence[Asked], state: Situation, policy: Triggers) -> Refusal | None:
     """Return that the day's budget is spent, and when there will be some of it again."""
-    runs = _find_lately(state)
+    runs = find_lately(state)
     hours = sum(run.seconds for run in runs) / _HOUR
     if runs and len(runs) >= policy.max_runs_a_day:
         # As many of the oldest must be a day old that one more fits.
@@ -207,7 +207,7 @@ def _find_pause(_: Sequence[Asked], state: Situation, policy: Triggers) -> Refus
     return f"{said}{policy.pause_minutes:g}", again_at
 
 
-def _find_lately(state: Situation) -> list[Past]:
+def find_lately(state: Situation) -> list[Past]:
     """Return what trained in the last 24 hours, the oldest first."""
     lately = [past for past in state.past if past.has_trained and past.begun_at > state.now - _DAY]
     return sorted(lately, key=lambda past: past.begun_at)

@@ -4,11 +4,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from components.psi import psi as compare_counts
+
 Reals = npt.NDArray[np.floating]
 
 _BINS = 10
-# Added to each bin's count, so that an empty bin is no infinity (Jeffreys' prior).
-_PSEUDO_COUNT = 0.5
 # A batch spans a shorter time than all before it, so how much each user rated always differs:
 # that is told, but not held against it.
 JUDGED = ("rating", "brightness", "contrast")
@@ -18,9 +18,8 @@ COLUMNS = ("batch", "feature", "rows", "rows_before", "psi")
 def psi(expected: Reals, actual: Reals) -> float:
     """Return the population stability index of two samples, 0 where they are distributed alike.
 
-    Σ (a − e) ln(a / e) over the shares a and e in bins: ten between the deciles of `expected`
-    (fewer where values repeat), and one on either side for what `expected` never held. See
-    Siddiqi (2006), "Credit Risk Scorecards". Values that are not finite are left out; an empty
+    Counted in bins: ten between the deciles of `expected` (fewer where values repeat), and one on
+    either side for what `expected` never held. Values that are not finite are left out; an empty
     sample on either side gives 0.
     """
     expected, actual = expected[np.isfinite(expected)], actual[np.isfinite(actual)]
@@ -29,14 +28,12 @@ def psi(expected: Reals, actual: Reals) -> float:
     # A value that equals an edge belongs to its left: so the least value needs one just below it.
     deciles = np.quantile(expected, np.linspace(0, 1, _BINS + 1), method="lower")
     edges = np.unique([np.nextafter(deciles[0], -np.inf), *deciles])
-    e, a = _shares(expected, edges), _shares(actual, edges)
-    return float(np.sum((a - e) * np.log(a / e)))
+    return float(compare_counts(_count(expected, edges), _count(actual, edges)))
 
 
-def _shares(values: Reals, edges: Reals) -> Reals:
-    bins = len(edges) + 1
-    counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=bins)
-    return (counts + _PSEUDO_COUNT) / (len(values) + _PSEUDO_COUNT * bins)
+def _count(values: Reals, edges: Reals) -> Reals:
+    bins = np.searchsorted(edges, values, side="left")
+    return np.bincount(bins, minlength=len(edges) + 1).astype(np.float64)
 
 
 def compare_batches(
