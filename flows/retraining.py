@@ -1,7 +1,6 @@
 """`beholder retrain`: the flow on this terminal, with the workspace's Prefect server behind it."""
 
 import logging
-import os
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,7 +14,7 @@ from flows.deciding import offer_review
 from flows.preparing import require_data
 from flows.review_page import page_path
 from flows.reviewing import look
-from flows.servers import prefect_server
+from flows.servers import prefect_server, use_prefect
 from flows.services import Services
 
 if TYPE_CHECKING:
@@ -85,20 +84,19 @@ def connect_prefect(workspace: Workspace) -> str:
     """Point this process at a Prefect server, and return the address of its UI.
 
     PREFECT_API_URL where it is set; else the workspace's own server, started if need be and left
-    running, because Prefect's ephemeral mode loses history. Call it before importing Prefect.
+    running, because Prefect's ephemeral mode loses history.
     """
     given = load_settings().prefect_api_url
     if given:
         return given.removesuffix("/api")
     with step("prefect") as now:
         url = now.note = Services(workspace).ensure(prefect_server(), meanwhile=_import_clients)
-        os.environ["PREFECT_API_URL"] = f"{url}/api"
+        use_prefect(url)
     return url
 
 
-def _import_clients(url: str) -> None:
+def _import_clients() -> None:
     """Import what talks to the servers, for half of the time that Prefect's takes to start."""
-    os.environ["PREFECT_API_URL"] = f"{url}/api"  # Prefect reads it as it is imported
     import mlflow  # noqa: F401
     import prefect.main  # noqa: F401
 

@@ -45,6 +45,15 @@ def prefect_server() -> Service:
     return Service("prefect", 4200, "/api/health", 180, command, _PREFECT_OWN)
 
 
+def use_prefect(url: str) -> None:
+    """Let this process, and those that it starts, talk to the Prefect server at an address."""
+    os.environ["PREFECT_API_URL"] = f"{url}/api"
+    if "prefect" in sys.modules:  # it has read the variable as it was imported
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
+
+
 def mlflow_server(workspace: Workspace) -> Service:
     """Return an MLflow server over the workspace's SQLite store, for whoever knows its password.
 

@@ -72,19 +72,20 @@ class Services:
         *,
         port: int | None = None,
         restart: bool = False,
-        meanwhile: Callable[[str], None] = lambda url: None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> str:
         """Start a service unless it runs already, wait until it answers, and return its address.
 
         A `port` that is asked for is taken or refused; otherwise it is the one of the last time.
-        While it starts, `meanwhile` is called once, with the address that it will have.
+        `meanwhile` is called once if it has to start, while it does: the address is not certain
+        before it answers.
         Raises ServiceError with the end of its log if it does not answer in time.
         """
         with self._hold_control():
             if not restart and self.runs(service, port=port):
                 return self.url(service)
             self._begin(service, port)
-            meanwhile(self.url(service))
+            meanwhile()
             return self._await_ready(service, port)
 
     def launch(self, service: Service) -> None:
@@ -123,7 +124,8 @@ class Services:
         url = self.url(service)
         is_there = port is None or url == find_url(self.host, port)
         is_managed = service.name in self._arbiter.watchers()
-        return is_there and is_managed and _answers(url + service.health)
+        answers = is_there and is_managed and _answers(url + service.health)
+        return answers and self._port(service.name) in self._held_ports(service.name)
 
     def want_all(self) -> None:
         """Note that the whole stack shall run, an endpoint too once there is a champion."""
@@ -147,16 +149,13 @@ class Services:
 
     def states(self) -> list[ServiceState]:
         """Return what every service that was ever started does now."""
-        watchers = self._arbiter.watchers()
-        return [
-            ServiceState(
-                name,
-                find_url(self.host, entry["port"]),
-                name in watchers,
-                _answers(find_url(self.host, entry["port"]) + entry["health"]),
-            )
-            for name, entry in sorted(self._read_ports().items())
-        ]
+        watchers, held = self._arbiter.watchers(), self._held_ports()
+        states = []
+        for name, entry in sorted(self._read_ports().items()):
+            url = find_url(self.host, entry["port"])
+            healthy = entry["port"] in held and _answers(url + entry["health"])
+            states.append(ServiceState(name, url, name in watchers, healthy))
+        return states
 
     def url(self, service: Service) -> str:
         """Return the service's address, as it was or as it would be preferred."""
@@ -171,7 +170,7 @@ class Services:
         return hold_lock(self._folder / "services.lock", wait_seconds=180, what="service control")
 
     def _add(self, service: Service) -> None:
-        port = self._read_ports()[service.name]["port"]
+        port = self._port(service.name)
         stream = {
             "class": "FileStream",
             "filename": str(self.log_file(service.name)),
@@ -214,7 +213,7 @@ class Services:
         url, started = self.url(service), time.monotonic()
         while True:
             if _answers(url + service.health):
-                if self._listens(service.name):
+                if self._port(service.name) in self._held_ports(service.name):
                     break
                 log.warning("port taken meanwhile name=%s url=%s", service.name, url)
                 self._remove(service.name)
@@ -257,15 +256,18 @@ class Services:
                 found[process] = mark
         return found
 
-    def _listens(self, name: str) -> bool:
-        """Say whether a process of a service listens at its port."""
-        port = self._read_ports()[name]["port"]
+    def _held_ports(self, name: str | None = None) -> set[int]:
+        """Return the ports at which the processes of a service listen, of all by default."""
+        ports = set()
         for process in self._find_processes(name):
             with suppress(psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
                 for held in process.net_connections("tcp"):
-                    if held.status == psutil.CONN_LISTEN and held.laddr.port == port:
-                        return True
-        return False
+                    if held.status == psutil.CONN_LISTEN:
+                        ports.add(held.laddr.port)
+        return ports
+
+    def _port(self, name: str) -> int:
+        return int(self._read_ports()[name]["port"])
 
     def _read_ports(self) -> dict[str, Any]:
         return dict(read_json(self._ports_file)) if self._ports_file.is_file() else {}

@@ -1,7 +1,5 @@
 """`beholder up`: Prefect, MLflow, the worker and the endpoint, all kept alive until `down`."""
 
-import os
-
 import httpx
 from rich.console import Console
 
@@ -13,7 +11,7 @@ from flows.credentials import MLFLOW_USER, describe_login, ensure_credentials
 from flows.deciding import start_worker
 from flows.endpoint import redeploy
 from flows.releases import find_champion
-from flows.servers import mlflow_server, prefect_server
+from flows.servers import mlflow_server, prefect_server, use_prefect
 from flows.services import Service, Services
 
 
@@ -61,7 +59,7 @@ def _start_servers(workspace: Workspace, services: Services) -> tuple[str, str]:
             now.note = urls[name]
     if "mlflow" in own:
         _check_login(workspace, urls["mlflow"])
-    os.environ["PREFECT_API_URL"] = f"{urls['prefect']}/api"
+    use_prefect(urls["prefect"])
     return urls["prefect"], urls["mlflow"]
 
 

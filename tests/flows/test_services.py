@@ -1,10 +1,12 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -80,31 +82,66 @@ def test_service_is_started_once_and_keeps_its_address(
     assert find_process(workspace) != first
 
 
+def late_server(port: int) -> Service:
+    """A page server that leaves another program the time to take its port."""
+
+    def command(host: str, port: int) -> list[str]:
+        script = (
+            f"import runpy, sys, time; time.sleep(1.5); sys.argv = ['', '{port}', '-b', '{host}']; "
+            "runpy.run_module('http.server', run_name='__main__')"
+        )
+        return [sys.executable, "-c", script]
+
+    return replace(page_server(preferred_port=port), command=command)
+
+
+@contextmanager
+def be_quicker(port: int) -> Iterator[None]:
+    with ThreadingHTTPServer(("127.0.0.1", port), Quicker) as quicker:
+        threading.Thread(target=quicker.serve_forever, daemon=True).start()
+        yield
+        quicker.shutdown()
+
+
 def test_service_whose_port_another_program_takes_first_answers_elsewhere(
     services: Services,
 ) -> None:
-    def command(host: str, port: int) -> list[str]:
-        late = (
-            f"import runpy, sys, time; time.sleep(1.5); sys.argv = ['', '{port}', '-b', '{host}']"
-        )
-        return [
-            sys.executable,
-            "-c",
-            f"{late}; runpy.run_module('http.server', run_name='__main__')",
-        ]
-
-    late = replace(
-        page_server(preferred_port=choose_port("127.0.0.1", None, 18437)), command=command
-    )
+    port = choose_port("127.0.0.1", None, 18437)
+    late, taken = late_server(port), f"http://127.0.0.1:{port}"
     services.launch(late)
-    taken = services.url(late)
-    with ThreadingHTTPServer(("127.0.0.1", int(taken.rpartition(":")[2])), Quicker) as quicker:
-        threading.Thread(target=quicker.serve_forever, daemon=True).start()
+    assert services.url(late) == taken
+    with be_quicker(port):
+        assert not services.runs(late)
+        assert not services.states()[0].healthy
         url = services.ensure_launched(late)
         assert url != taken
         assert httpx.get(taken).text == "I was quicker"
         assert "Directory listing" in httpx.get(url).text
-        quicker.shutdown()
+
+
+def test_run_is_recorded_by_the_workspaces_own_prefect_though_another_has_its_port(
+    services: Services, workspace: Workspace
+) -> None:
+    port = choose_port("127.0.0.1", None, 18439)
+    script = (
+        "import flows.retraining as retraining\n"
+        "from components.paths import Workspace\n"
+        "from pathlib import Path\n"
+        "from tests.flows.test_services import late_server\n"
+        f"retraining.prefect_server = lambda: late_server({port})\n"
+        f"print(retraining.connect_prefect(Workspace(Path({str(workspace.root)!r}))))\n"
+        "from prefect.settings import PREFECT_API_URL\n"
+        "print(PREFECT_API_URL.value())\n"
+    )
+    started = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    ports = workspace.run / "services/ports.json"
+    while started.poll() is None and not ports.is_file():
+        time.sleep(0.05)
+    with be_quicker(port):
+        said, _ = started.communicate(timeout=60)
+    url, api = said.split()[-2:]
+    assert url != f"http://127.0.0.1:{port}"
+    assert api == f"{url}/api"
 
 
 class Quicker(BaseHTTPRequestHandler):
@@ -119,13 +156,11 @@ class Quicker(BaseHTTPRequestHandler):
         pass
 
 
-def test_what_is_done_while_a_service_starts_knows_its_address_and_is_done_once(
-    services: Services,
-) -> None:
+def test_what_is_done_while_a_service_starts_is_done_once(services: Services) -> None:
     told: list[str] = []
-    url = services.ensure(page_server(), meanwhile=told.append)
-    assert services.ensure(page_server(), meanwhile=told.append) == url
-    assert told == [url]
+    url = services.ensure(page_server(), meanwhile=lambda: told.append("it starts"))
+    assert services.ensure(page_server(), meanwhile=lambda: told.append("again")) == url
+    assert told == ["it starts"]
 
 
 def test_killed_service_comes_back_by_itself(services: Services, workspace: Workspace) -> None:
