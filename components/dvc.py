@@ -5,8 +5,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 
 from components.child import interpreter_first, supervised
 from components.errors import WorkspaceError
@@ -34,31 +35,48 @@ class DvcRun:
         return "\n".join(self.lines)
 
 
-def run_dvc(
-    workspace: Workspace,
-    *arguments: str,
-    on_line: Callable[[str], None] | None = None,
-    check: bool = True,
-) -> DvcRun:
+class DvcFailedError(WorkspaceError):
+    """DVC ended with an error; the message ends with the last lines that it printed."""
+
+    def __init__(self, run: DvcRun, place: Path) -> None:
+        end = "\n".join(run.lines[-8:])
+        super().__init__(f"'dvc {' '.join(run.arguments)}' failed in {place}:\n{end}")
+        self.run = run
+
+
+def run_dvc(workspace: Workspace, *arguments: str, check: bool = True) -> DvcRun:
     """Run `dvc ARGUMENTS` in the workspace and return what it printed.
 
-    Waits and tries again while another DVC holds the lock. `on_line` hears each line as it comes.
-    Raises WorkspaceError with DVC's own last lines if it fails and `check` is set.
+    Waits and tries again while another DVC holds the lock. Raises DvcFailedError if it fails and
+    `check` is set.
+    """
+    try:
+        lines = tuple(follow_dvc(workspace, *arguments))
+    except DvcFailedError as error:
+        if check:
+            raise
+        return error.run
+    return DvcRun(arguments, lines, 0)
+
+
+def follow_dvc(workspace: Workspace, *arguments: str) -> Generator[str]:
+    """Run `dvc ARGUMENTS` in the workspace and yield each line as it is printed.
+
+    Waits and tries again while another DVC holds the lock; closing the generator ends DVC. Raises
+    DvcFailedError if it fails.
     """
     deadline = time.monotonic() + _BUSY_SECONDS
     pause = _FIRST_PAUSE
     while True:
-        run = _run_once(workspace, arguments, on_line)
-        busy = run.returncode != 0 and any(mark in run.text for mark in _BUSY_MARKS)
+        run = yield from _follow_once(workspace, arguments)
+        if run.returncode == 0:
+            return
+        busy = any(mark in run.text for mark in _BUSY_MARKS)
         if not busy or time.monotonic() > deadline:
-            break
+            raise DvcFailedError(run, workspace.root)
         log.info("dvc is busy command=%s retry_in=%.1f", arguments[0], pause)
         time.sleep(pause)
         pause = min(2 * pause, 5)
-    if check and run.returncode != 0:
-        end = "\n".join(run.lines[-8:])
-        raise WorkspaceError(f"'dvc {' '.join(arguments)}' failed in {workspace.root}:\n{end}")
-    return run
 
 
 def dvc_environment(workspace: Workspace) -> dict[str, str]:
@@ -72,9 +90,7 @@ def dvc_environment(workspace: Workspace) -> dict[str, str]:
     }
 
 
-def _run_once(
-    workspace: Workspace, arguments: tuple[str, ...], on_line: Callable[[str], None] | None
-) -> DvcRun:
+def _follow_once(workspace: Workspace, arguments: tuple[str, ...]) -> Generator[str, None, DvcRun]:
     lines = []
     with subprocess.Popen(
         supervised([sys.executable, "-m", "dvc", *arguments]),
@@ -87,8 +103,11 @@ def _run_once(
         errors="replace",
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line.rstrip())
-            if on_line is not None and line.strip():
-                on_line(line.rstrip())
+        try:
+            for line in process.stdout:
+                lines.append(line.rstrip())
+                yield lines[-1]
+        except GeneratorExit:
+            process.terminate()
+            raise
     return DvcRun(arguments, tuple(lines), process.returncode)

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from components.batches import read_batches
 from components.errors import WorkspaceError
 from components.locking import hold_lock
 from components.paths import Workspace
 from flows.console import show_steps, step
-from flows.pipeline import STAGES, StepFailedError, find_stale, run_stage
+from flows.pipeline import STAGES, find_stale, run_stages
 from flows.stage_notes import read_note
 
 _LAST = "embed"
@@ -39,15 +39,10 @@ def bring_up(workspace: Workspace) -> None:
     Raises StepFailedError, in the step's own words, if one fails.
     """
     with show_steps():
-        stale = find_stale(workspace)
-        for stage in STAGES[: STAGES.index(_LAST) + 1]:
-            with step(stage) as now:
-                now.cached = stage not in stale or not _run(workspace, stage)
-                now.note = read_note(workspace, stage)
-
-
-def _run(workspace: Workspace, stage: str) -> bool:
-    try:
-        return run_stage(workspace, stage, log.info).ran
-    except StepFailedError as error:
-        raise StepFailedError(stage, f"{stage}: {error}") from error
+        wanted = STAGES[: STAGES.index(_LAST) + 1]
+        stale = [stage for stage in find_stale(workspace) if stage in wanted]
+        with closing(run_stages(workspace, stale, log.info)) as runs:
+            for stage in wanted:
+                with step(stage) as now:
+                    now.cached = stage not in stale or not next(runs).ran
+                    now.note = read_note(workspace, stage)

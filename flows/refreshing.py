@@ -15,7 +15,7 @@ from flows.console import show_steps, step
 from flows.deploying import find_place
 from flows.endpoint import RollOut, roll_out
 from flows.overlays import keep_accepted, require_overlays, sweep_unused
-from flows.pipeline import StepFailedError, find_stale, run_stage
+from flows.pipeline import find_stale, run_stages
 from flows.preparing import hold_workspace, require_data
 from flows.releases import fetch_bento, open_registry, require_champion
 from flows.stage_notes import read_note
@@ -106,11 +106,8 @@ def _accept(workspace: Workspace) -> Snapshot:
     """Bring `validate` up to date, and keep what it accepted."""
     batches = read_batches(workspace)
     with step("validate") as now:
-        stale = "validate" in find_stale(workspace)
-        try:
-            now.cached = not stale or not run_stage(workspace, "validate", log.info).ran
-        except StepFailedError as error:
-            raise StepFailedError("validate", f"validate: {error}") from error
+        stale = [stage for stage in find_stale(workspace) if stage == "validate"]
+        now.cached = not any(done.ran for done in run_stages(workspace, stale, log.info))
         now.note = read_note(workspace, "validate")
     return keep_accepted(workspace, batches)
 

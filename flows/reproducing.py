@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from components.code import digest_steps
 from components.devices import pick_device
-from components.errors import CorruptFileError
+from components.errors import BeholderError, CorruptFileError
 from components.files import read_parquet, write_bytes
 from components.locking import hold_lock
 from components.models.bundle import read_digest
@@ -30,7 +30,7 @@ from flows.archive import Archive
 from flows.console import show_steps, step
 from flows.data_versions import read_outputs
 from flows.lineage import LEARNING_STEPS, find_package_lock
-from flows.pipeline import STAGES, StepFailedError, run_stage
+from flows.pipeline import STAGES, StepFailedError, run_stages
 from flows.recipe import Recipe, read_recipe
 from flows.releases import open_registry
 from flows.reproduction import (
@@ -96,8 +96,7 @@ def reproduce(workspace: Workspace, scratch: Workspace, recipe: Recipe) -> Repro
         write_bytes(scratch.code, yaml.safe_dump(dict(code.digests), sort_keys=True).encode())
         now.note = code.says
     with imitate(recipe, code):
-        for stage in STAGES:
-            _run(scratch, stage)
+        _run_all(scratch)
     with step("compare") as now:
         found = _compare(workspace, scratch, recipe, code)
         now.note = "" if found.rmse is None else f"on {found.rmse.rows:,} test rows"
@@ -156,15 +155,17 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _run(scratch: Workspace, stage: str) -> None:
-    with step(stage) as now:
-        try:
-            now.cached = not run_stage(scratch, stage, log.info).ran
-        except StepFailedError as error:
-            raise StepFailedError(
-                stage, f"{stage}: {error}; {scratch.root} holds what was done so far"
-            ) from error
-        now.note = read_note(scratch, stage)
+def _run_all(scratch: Workspace) -> None:
+    with closing(run_stages(scratch, STAGES, log.info)) as runs:
+        for stage in STAGES:
+            with step(stage) as now:
+                try:
+                    now.cached = not next(runs).ran
+                except StepFailedError as error:
+                    raise BeholderError(
+                        f"{error}; {scratch.root} holds what was done so far"
+                    ) from error
+                now.note = read_note(scratch, stage)
 
 
 def _describe_data(recipe: Recipe, fetched: int) -> str:

@@ -4,7 +4,8 @@ Every step is safe to repeat: a run that was killed is simply started again, and
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +105,7 @@ def retrain(
             outcome = answer(place, asker, round_number, _retrain)
     except StepFailedError as error:
         name = "ValidationFailed" if error.stage == "validate" else "Failed"
-        return Failed(name=name, message=f"{error.stage}: {error}")
+        return Failed(name=name, message=str(error))
     except BeholderError as error:
         return Failed(message=str(error))
     return Completed(
@@ -178,12 +179,17 @@ def _follow(
     from flows import candidate, releases
     from flows.lineage import read_lineage
     from flows.overlays import keep_accepted
-    from flows.pipeline import push_outputs
+    from flows.pipeline import push_outputs, run_stages
     from flows.run_page import show_report
 
     batches = read_batches(workspace)
-    for stage in STAGES:
-        _run_stage(workspace, stage, run, is_stale=stage in stale)
+    phases = [phase for stage in stale for phase in _LIVE_PHASES.get(stage, ())]
+    with (
+        run.tail_history(workspace.live_history, phases),
+        closing(run_stages(workspace, stale, log.info)) as runs,
+    ):
+        for stage in STAGES:
+            _finish_stage(workspace, stage, run, partial(next, runs) if stage in stale else None)
     # Whatever is deployed from now on knows what came in, and what was withdrawn.
     keep_accepted(workspace, batches)
     call("push", partial(push_outputs, workspace), lambda outs: f"{outs} outputs in the remote")
@@ -233,29 +239,20 @@ def _leave(workspace: Workspace, number: int, verdict: "Verdict", run_id: str) -
     return Outcome(ends[verdict.decision], number, (*verdict.reasons, *more), run_id)
 
 
-def _run_stage(workspace: Workspace, stage: str, run: "TrackedRun", *, is_stale: bool) -> None:
+def _finish_stage(
+    workspace: Workspace, stage: str, run: "TrackedRun", end: Callable[[], StageRun] | None
+) -> None:
     from flows.candidate import log_cost
 
     with step(stage) as now:
-        state = run_stage_task.with_options(name=stage)(
-            workspace, stage, run, is_stale, return_state=True
-        )
-        result = state.result()
+        result = await_stage.with_options(name=stage)(stage, end, return_state=True).result()
         log_cost(run, result)
         now.cached = not result.ran
         now.note = read_note(workspace, stage)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def run_stage_task(workspace: Workspace, stage: str, run: "TrackedRun", is_stale: bool) -> Any:
-    """Bring one stage up to date; the task ends as Cached where it was."""
-    from flows.pipeline import run_stage
-
-    if not is_stale:
-        done = StageRun(stage, ran=False, seconds=0.0)
-    elif stage in _LIVE_PHASES:
-        with run.tail_history(workspace.live_history, phases=_LIVE_PHASES[stage]):
-            done = run_stage(workspace, stage, log.info)
-    else:
-        done = run_stage(workspace, stage, log.info)
+def await_stage(stage: str, end: Callable[[], StageRun] | None) -> Any:
+    """Wait for a stage's end, should it be at work; the task ends as Cached if it is up to date."""
+    done = StageRun(stage, ran=False, seconds=0.0) if end is None else end()
     return done if done.ran else Completed(name="Cached", message="up to date", data=done)

@@ -2,12 +2,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
+import yaml
 
 from components.costs import StepCost
 from components.errors import WorkspaceError
 from components.paths import Workspace
-from flows.pipeline import STAGES, StepFailedError, find_stale, push_outputs, run_stage
+from flows.pipeline import STAGES, StageRun, StepFailedError, find_stale, push_outputs, run_stages
 
 pytestmark = pytest.mark.integration
 
@@ -19,9 +21,14 @@ def ignore(line: str) -> None:
     """Hear nothing."""
 
 
+def run_stage(workspace: Workspace, stage: str, hear: Callable[[str], None] = ignore) -> StageRun:
+    (done,) = run_stages(workspace, [stage], hear)
+    return done
+
+
 def test_clean_pipeline_has_nothing_stale_and_running_a_stage_does_nothing(pipeline: Workspace):
     assert find_stale(pipeline) == ()
-    done = run_stage(pipeline, "validate", ignore)
+    done = run_stage(pipeline, "validate")
     assert (done.stage, done.ran) == ("validate", False)
 
 
@@ -57,8 +64,8 @@ def test_batch_that_was_changed_is_named_with_the_command_that_mends_it(pipeline
 def test_failing_stage_is_told_in_its_own_words(pipeline: Workspace, set_command: SetCommand):
     (pipeline.root / "error.json").write_text('{"step": "split", "message": "no user is left"}')
     set_command(pipeline, "split", ERROR)
-    with pytest.raises(StepFailedError, match=r"^no user is left$") as failed:
-        run_stage(pipeline, "split", ignore)
+    with pytest.raises(StepFailedError, match=r"^split: no user is left$") as failed:
+        run_stage(pipeline, "split")
     assert failed.value.stage == "split"
 
 
@@ -70,7 +77,7 @@ def test_failing_stage_without_a_word_is_told_by_its_last_lines(
     pipeline.step_error.write_text('{"message": "of yesterday"}')
     set_command(pipeline, "embed", "echo Segmentation fault && exit 139")
     with pytest.raises(StepFailedError, match=r"(?s)without a word.*Segmentation fault") as failed:
-        run_stage(pipeline, "embed", ignore)
+        run_stage(pipeline, "embed")
     assert "yesterday" not in str(failed.value)
 
 
@@ -103,9 +110,68 @@ def test_stage_that_ran_tells_its_cost_and_the_next_one_does_not_inherit_it(
     (pipeline.root / "cost.json").write_text(told)
     tell = f"mkdir -p {place} && cp cost.json {place}/train.json && touch train.txt"
     set_command(pipeline, "train", tell)
-    assert run_stage(pipeline, "train", ignore).cost == StepCost(512.5, "cpu")
-    assert run_stage(pipeline, "train", ignore).cost is None  # up to date
+    assert run_stage(pipeline, "train").cost == StepCost(512.5, "cpu")
+    assert run_stage(pipeline, "train").cost is None  # up to date
     set_command(pipeline, "train", "echo quiet > train.txt")
-    done = run_stage(pipeline, "train", ignore)
+    done = run_stage(pipeline, "train")
     assert done.ran
     assert done.cost is None
+
+
+def test_stages_are_brought_up_in_turn_each_with_its_own_lines(
+    pipeline: Workspace, set_command: SetCommand
+):
+    set_command(pipeline, "split", "echo I split && (cat validate.txt; echo cut) > split.txt")
+    set_command(pipeline, "embed", "echo I embed && cat split.txt split.txt > embed.txt")
+    heard: list[str] = []
+    runs = run_stages(pipeline, STAGES[:3], heard.append)
+    first = next(runs)
+    assert (first.stage, first.ran) == ("validate", False)
+    assert "I split" not in heard
+    second = next(runs)
+    assert (second.stage, second.ran) == ("split", True)
+    assert "I split" in heard
+    assert "I embed" not in heard
+    (third,) = runs
+    assert (third.stage, third.ran) == ("embed", True)
+    assert "I embed" in heard
+    assert find_stale(pipeline)[:1] == ("train",)
+
+
+def test_failure_is_the_stages_own_and_those_before_it_have_ended(
+    pipeline: Workspace, set_command: SetCommand
+):
+    set_command(pipeline, "split", "(cat validate.txt; echo cut) > split.txt")
+    set_command(pipeline, "embed", "echo no room left && exit 3")
+    runs = run_stages(pipeline, STAGES, ignore)
+    assert [(done.stage, done.ran) for done in (next(runs), next(runs))] == [
+        ("validate", False),
+        ("split", True),
+    ]
+    with pytest.raises(StepFailedError, match="no room left") as failed:
+        next(runs)
+    assert failed.value.stage == "embed"
+    assert list(runs) == []
+    assert find_stale(pipeline) == STAGES[STAGES.index("embed") :]
+
+
+def test_stage_that_cannot_begin_is_named_and_not_the_one_before(pipeline: Workspace):
+    content = yaml.safe_load(pipeline.pipeline.read_text())
+    content["stages"]["train"]["deps"] = ["gone.txt"]
+    pipeline.pipeline.write_text(yaml.safe_dump(content, sort_keys=False))
+    runs = run_stages(pipeline, ("validate", "train"), ignore)
+    assert next(runs).stage == "validate"
+    with pytest.raises(StepFailedError, match=r"gone\.txt") as failed:
+        next(runs)
+    assert failed.value.stage == "train"
+
+
+def test_dvc_ends_with_whoever_waits_for_its_stages(pipeline: Workspace, set_command: SetCommand):
+    # Steps ask the kernel to end with DVC, which a shell does not.
+    set_command(pipeline, "split", "exec timeout 60 sleep 60")
+    runs = run_stages(pipeline, STAGES[:2], ignore)
+    next(runs)
+    (dvc,) = psutil.Process().children()
+    runs.close()
+    assert not dvc.is_running()
+    assert not run_stage(pipeline, "validate").ran
