@@ -11,7 +11,7 @@ import httpx
 import typer
 
 from components.errors import ConflictError
-from components.hosts import find_url
+from components.hosts import ask, find_url
 from components.locking import hold_lock
 from components.packaging.pointer import Place
 from components.packaging.release import read_release
@@ -229,7 +229,7 @@ def _record(workspace: Workspace, version: Version, place: Place, url: str) -> N
 def answering_version(url: str) -> str | None:
     """Return which version answers at an address, None if nothing does."""
     try:
-        answer = httpx.get(f"{url}/model", timeout=5)
+        answer = ask(f"{url}/model", timeout=5)
         return str(answer.raise_for_status().json()["model"]["version"])
     except (httpx.HTTPError, ValueError, KeyError):
         return None

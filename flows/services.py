@@ -19,7 +19,7 @@ import psutil
 from components.child import supervised
 from components.errors import ServiceError
 from components.files import read_json, write_json
-from components.hosts import find_url
+from components.hosts import ask, find_url
 from components.locking import hold_lock
 from components.paths import Workspace
 from flows.arbiter import Arbiter
@@ -296,7 +296,7 @@ def choose_port(host: str, wanted: int | None, preferred: int) -> int:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2).is_success
+        return ask(url, timeout=2).is_success
     except httpx.HTTPError:
         return False
 

@@ -4,6 +4,7 @@ import httpx
 from rich.console import Console
 
 from components.errors import ServiceError
+from components.hosts import ask
 from components.paths import Workspace
 from components.settings import load_settings
 from flows.console import show_steps, step
@@ -66,7 +67,7 @@ def _start_servers(workspace: Workspace, services: Services) -> tuple[str, str]:
 def _check_login(workspace: Workspace, url: str) -> None:
     """Raise ServiceError if MLflow's users know another password than the workspace does."""
     password = ensure_credentials(workspace).mlflow_password
-    answer = httpx.get(
+    answer = ask(
         f"{url}/api/2.0/mlflow/experiments/search?max_results=1",
         auth=(MLFLOW_USER, password),
         timeout=30,

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from components.batches import data_version, read_batches
 from components.errors import ParameterError, WorkspaceError
+from components.hosts import ask
 from components.pages.words import counted
 from components.paths import Workspace
 from components.promotion.comparison import Comparison
@@ -211,7 +212,7 @@ def _print_servers(console: Console, states: list[ServiceState], champion: Versi
 def ask_worker(url: str) -> str:
     """Return what the worker says beside being well; empty if nothing."""
     try:
-        lines = httpx.get(f"{url}/health", timeout=2).text.splitlines()
+        lines = ask(f"{url}/health", timeout=2).text.splitlines()
     except httpx.HTTPError:
         return ""
     return "; ".join(lines[1:])

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 
 from components.child import supervised
+from components.hosts import ask
 from components.params import Params, load_params
 from components.settings import TELEMETRY_OFF
 
@@ -290,7 +291,7 @@ def _await_answer(server: "subprocess.Popen[bytes]", address: str, log: Path) ->
     deadline = time.monotonic() + 90
     while True:
         try:
-            if httpx.get(address, timeout=2).is_success:
+            if ask(address, timeout=2).is_success:
                 return
         except httpx.HTTPError:
             if server.poll() is not None or time.monotonic() > deadline:

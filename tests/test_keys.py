@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import ConflictError, CorruptFileError, DataError
-from components.hosts import find_url, is_local
 from components.keys import (
     SCOPES,
     KeyRing,
@@ -133,27 +132,3 @@ def test_rate_is_read_as_it_is_shown(count: int, unit: str):
 def test_rate_that_is_none_is_refused(text: str):
     with pytest.raises(DataError, match="100/s"):
         parse_rate(text)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost", "/run/a.sock"])
-def test_loopback_is_reached_by_this_machine_only(host: str):
-    assert is_local(host)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org", "", "::ffff:8.8.8.8"])
-def test_other_hosts_are_reached_by_others(host: str):
-    assert not is_local(host)
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:80"),
-        ("0.0.0.0", "http://127.0.0.1:80"),
-        ("::", "http://[::1]:80"),
-        ("fe80::1", "http://[fe80::1]:80"),
-        ("example.org", "http://example.org:80"),
-    ],
-)
-def test_server_on_all_addresses_is_reached_by_loopback(host: str, url: str):
-    assert find_url(host, 80) == url

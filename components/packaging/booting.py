@@ -17,6 +17,7 @@ import psutil
 
 from components.child import supervised
 from components.errors import ServiceError
+from components.hosts import ask
 from components.locking import hold_lock
 from components.packaging.server import serve_command, serve_environment
 
@@ -118,7 +119,7 @@ def _await_ready(child: subprocess.Popen[bytes], url: str, deadline: float, outp
 def _ask(url: str) -> int | None:
     """Return the status, None while nobody answers."""
     try:
-        return httpx.get(url, timeout=2, trust_env=False).status_code
+        return ask(url, timeout=2).status_code
     except httpx.HTTPError:
         return None
 

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from components.errors import ServiceError
+from components.hosts import ask
 from components.paths import Workspace
 from flows.services import Service, Services, choose_port
 
@@ -46,7 +47,7 @@ def await_page(url: str) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
-            httpx.get(url, timeout=2)
+            ask(url, timeout=2)
         except httpx.HTTPError:
             time.sleep(0.1)
         else:
