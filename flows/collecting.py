@@ -4,11 +4,13 @@ import json
 import logging
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from components.errors import BeholderError, WorkspaceError
 from components.housekeeping.plan import Plan, choose_versions
 from components.locking import hold_lock
 from components.pages.words import describe_bytes
@@ -29,23 +31,59 @@ def collect_and_show(
 ) -> None:
     """Print what would go; let it go where a person agreed before, or does now.
 
-    Raises WorkspaceError while something is learnt.
+    While something is learnt it prints what would go as things stand, and lets nothing go.
+    Raises WorkspaceError if a person agreed before, or if that cannot be said just now.
     """
     console = Console(highlight=False)
-    with hold_lock(workspace.work_lock, wait_seconds=0, what="the workspace's work"):
-        with Archive(workspace) as archive:
-            kept = choose_kept(archive, keep)
-            offers = list(find_garbage(archive, kept))
-            plan = Plan(kept, tuple(offer.piece for offer in offers))
-            if as_json:
-                console.print_json(json.dumps(plan.to_json()))
-            else:
-                print_plan(console, plan)
-            if not offers or not (is_agreed or _agrees(console, as_json)):
-                return
-            free(offers)
+    with ExitStack() as held, Archive(workspace) as archive:
+        busy = _try_hold(held, workspace)
+        plan, offers = _make_plan(archive, keep, busy)
+        if as_json:
+            waits = None if busy is None else str(busy)
+            console.print_json(json.dumps({**plan.to_json(), "waits_for": waits}))
+        else:
+            print_plan(console, plan)
+        if busy is not None:
+            _refuse(console, busy, is_agreed=is_agreed, as_json=as_json)
+            return
+        if not offers or not (is_agreed or _agrees(console, as_json)):
+            return
+        free(offers)
         if not as_json:
             console.print(f"freed {describe_bytes(plan.size)}")
+
+
+def _try_hold(held: ExitStack, workspace: Workspace) -> WorkspaceError | None:
+    """Take the lock of whoever works here; return why not if somebody does."""
+    work = hold_lock(workspace.work_lock, wait_seconds=0, what="the workspace's work")
+    try:
+        held.enter_context(work)
+    except WorkspaceError as busy:
+        return busy
+    return None
+
+
+def _make_plan(
+    archive: Archive, keep: int, busy: WorkspaceError | None
+) -> tuple[Plan, list[Offer]]:
+    """Return what stays and what may go; beside a run it is only read, and may not be readable."""
+    try:
+        kept = choose_kept(archive, keep)
+        offers = list(find_garbage(archive, kept))
+    except (OSError, BeholderError) as changed:
+        if busy is None:
+            raise
+        raise WorkspaceError(f"{busy}; what may go changes meanwhile") from changed
+    return Plan(kept, tuple(offer.piece for offer in offers)), offers
+
+
+def _refuse(console: Console, busy: WorkspaceError, *, is_agreed: bool, as_json: bool) -> None:
+    if is_agreed:
+        raise WorkspaceError(f"nothing was freed: {busy}; then run 'beholder gc --yes' again")
+    if not as_json:
+        console.print(
+            f"\nnothing is freed now, and this may change: {busy}", markup=False, soft_wrap=True
+        )
 
 
 def choose_kept(archive: Archive, last: int) -> dict[int, tuple[str, ...]]:

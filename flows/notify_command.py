@@ -125,12 +125,22 @@ def _test(workspace: Workspace) -> str:
     receiver = find_receiver(workspace)
     if receiver is None:
         raise ParameterError(NOBODY)
-    with show_steps():
-        connect_prefect(workspace)
-        with step("test") as now:
-            ensure_calls(workspace)
-            now.note = says = _send_test(workspace, receiver)
+    try:
+        with show_steps():
+            connect_prefect(workspace)
+            with step("test") as now:
+                ensure_calls(workspace)
+                now.note = says = _send_test(workspace, receiver)
+    except (ServiceError, httpx.HTTPError) as error:
+        raise ServiceError(f"{error}; {_say_what_stays(receiver)}") from error
     return f"arrived: {says}"
+
+
+def _say_what_stays(receiver: Receiver) -> str:
+    return (
+        f"the address stays, and {receiver.shown_url} is told of {', '.join(receiver.on)}: "
+        "'beholder notify URL' sets another one, 'beholder notify --off' removes it"
+    )
 
 
 def _send_test(workspace: Workspace, receiver: Receiver) -> str:

@@ -2,8 +2,6 @@
 
 import os
 import shlex
-import sys
-from pathlib import Path
 
 from rich.console import Console
 
@@ -12,7 +10,15 @@ from components.params import load_params
 from components.paths import Workspace
 from flows.console import show_steps
 from flows.deployments import Pool, plan_deployments
-from flows.pools import describe_job, read_deployment, read_pools, write_prefect_yaml
+from flows.pool_state import describe_trouble, read_states
+from flows.pools import (
+    describe_job,
+    prefect_command,
+    read_deployment,
+    read_pools,
+    worker_command,
+    write_prefect_yaml,
+)
 from flows.retraining import connect_prefect
 
 
@@ -28,14 +34,14 @@ def join_and_show(workspace: Workspace, name: str, *, container: bool) -> None:
     # Written only now: it imports Prefect, which reads the server's address as it is imported.
     write_prefect_yaml(workspace, plans, {plan.full_name: pool for plan in plans})
     url = os.environ["PREFECT_API_URL"]
-    prefect = shlex.quote(str(Path(sys.executable).with_name("prefect")))
+    prefect = prefect_command()
     kind = "TYPE" if container else "process"
     lines = [f"{workspace.prefect_yaml} written; next:", f"  cd {shlex.quote(str(workspace.root))}"]
     lines.append(f"  export PREFECT_API_URL={shlex.quote(url)}")
     if not _has_pool(name):
         lines.append(f"  {prefect} work-pool create {shlex.quote(name)} --type {kind}")
     lines.append(f"  {prefect} --no-prompt deploy --all")
-    lines.append(f"  {prefect} worker start --pool {shlex.quote(name)} --type {kind}")
+    lines.append(f"  {worker_command(name, kind)}")
     lines.append("'beholder pool' shows who runs what, 'beholder pool --leave' goes back")
     _print(shown.console, lines)
 
@@ -61,7 +67,10 @@ def leave_and_show(workspace: Workspace) -> None:
 
 
 def show_pools(workspace: Workspace) -> None:
-    """Print who runs each deployment; raise WorkspaceError if none was ever registered."""
+    """Print who runs each deployment, and which pool runs nothing.
+
+    Raises WorkspaceError if none was ever registered.
+    """
     with show_steps() as shown:
         connect_prefect(workspace)
     from prefect.client.orchestration import get_client
@@ -70,15 +79,13 @@ def show_pools(workspace: Workspace) -> None:
     with get_client(sync_client=True) as client:
         if all(read_deployment(client, plan) is None for plan in plans):
             raise WorkspaceError(f"{workspace.root} has no deployments yet; run 'beholder up'")
-        pools = read_pools(client, plans)
-    _print(
-        shown.console,
-        [
-            f"{name.partition('/')[0]:<8} "
-            + ("the worker of 'beholder up'" if pool is None else f"the work pool '{pool.name}'")
-            for name, pool in pools.items()
-        ],
-    )
+        pools, states = read_pools(client, plans), read_states(client, plans)
+    lines = [
+        f"{name.partition('/')[0]:<8} "
+        + ("the worker of 'beholder up'" if pool is None else f"the work pool '{pool.name}'")
+        for name, pool in pools.items()
+    ]
+    _print(shown.console, [*lines, *describe_trouble(states, os.environ["PREFECT_API_URL"])])
 
 
 def _has_pool(name: str) -> bool:

@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -121,3 +122,18 @@ def say_who_runs(pools: Mapping[str, Pool | None]) -> str:
         for name, pool in pools.items()
         if pool is not None
     )
+
+
+def worker_command(name: str, kind: str) -> str:
+    """Return the command that starts a worker of a work pool, whose type is `kind`."""
+    return f"{prefect_command()} worker start --pool {shlex.quote(name)} --type {kind}"
+
+
+def resume_command(name: str) -> str:
+    """Return the command by which a work pool that was paused goes on."""
+    return f"{prefect_command()} work-pool resume {shlex.quote(name)}"
+
+
+def prefect_command() -> str:
+    """Return Prefect's own command, as a shell takes it."""
+    return shlex.quote(str(Path(sys.executable).with_name("prefect")))

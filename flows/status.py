@@ -22,6 +22,7 @@ from flows.catalogue_state import read_state
 from flows.deploying import find_live
 from flows.endpoint import answering_version
 from flows.pipeline import find_stale
+from flows.pool_state import find_trouble
 from flows.releases import COMPARISON_TAG, open_registry
 from flows.reviewing import list_ways, read_standings
 from flows.servers import WORKER
@@ -51,7 +52,11 @@ def show_status(workspace: Workspace) -> None:
     for label, says in describe_loop(workspace):
         console.print(f"[bold]{label:<9}[/] {says}", soft_wrap=True)
     _print_catalogue(console, workspace, champion)
-    _print_servers(console, services.states(), champion)
+    states = services.states()
+    for place, line in enumerate(find_trouble(workspace, states)):
+        label = "[bold]pool[/]    " if place == 0 else " " * 8
+        console.print(f"{label}  [yellow]{escape(line)}[/]", soft_wrap=True)
+    _print_servers(console, states, champion)
     _print_foreground(console, workspace)
 
 

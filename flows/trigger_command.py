@@ -21,6 +21,8 @@ from flows.preparing import require_data
 from flows.releases import open_registry
 from flows.reviewing import store_of
 from flows.run_record import find_run
+from flows.servers import WORKER
+from flows.services import Services
 from flows.situation import look_at
 
 # So many versions are looked through for how long each step took last.
@@ -31,7 +33,8 @@ _LOOKED_AT = 10
 class Preview:
     """What a retraining would do now: which steps, with the seconds that each took last.
 
-    `unknown` says why nobody can tell which steps, and is empty where that is known.
+    `unknown` says why nobody can tell which steps, and is empty where that is known; `unheard` says
+    what has to run before anybody hears who asks, and is empty where it does.
     """
 
     situation: Situation
@@ -39,6 +42,7 @@ class Preview:
     seconds: Mapping[str, float]
     refusal: str | None
     unknown: str = ""
+    unheard: str = ""
 
     @property
     def known_seconds(self) -> float:
@@ -71,7 +75,23 @@ def preview(workspace: Workspace, reason: str) -> Preview:
     by_itself = [Asked("schedule", reason, {}, time.time())]
     decision = decide(by_itself, situation, params.triggers)
     refusal = decision.reason if isinstance(decision, Skip) else None
-    return Preview(situation, stale, read_durations(workspace), refusal, unknown)
+    unheard = find_unheard(workspace)
+    return Preview(situation, stale, read_durations(workspace), refusal, unknown, unheard)
+
+
+def find_unheard(workspace: Workspace) -> str:
+    """Return what does not run and is started, here or by whom, before anybody hears who asks."""
+    settings = load_settings()
+    alive = {state.name for state in Services(workspace, settings.host).states() if state.healthy}
+    if WORKER in alive:
+        return ""
+    waits = "what is asked for waits for 'beholder up'"
+    if workspace.prefect_yaml.exists():
+        waits += " or a worker of the work pool"
+    waits += "; 'beholder retrain' retrains here and now"
+    if settings.prefect_api_url or "prefect" in alive:
+        return f"the worker does not run: {waits}"
+    return f"nothing runs: asking starts Prefect's server alone, and {waits}"
 
 
 def _find_steps(workspace: Workspace, situation: Situation) -> tuple[tuple[str, ...], str]:
@@ -125,6 +145,8 @@ def describe(seen: Preview) -> Iterator[str]:
     yield f"last day   {len(runs)} retrainings, {hours:.1f} hours"
     if seen.refusal is not None:
         yield f"by itself  would be skipped: {seen.refusal}"
+    if seen.unheard:
+        yield f"stack      {seen.unheard}"
 
 
 def describe_asking(asking: Asking) -> str:

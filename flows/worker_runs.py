@@ -25,8 +25,18 @@ from flows.worker_pages import Pulse
 
 _POLL_SECONDS = 3.0
 _RUNS_AT_ONCE = 4
+_FULL = "scheduled runs skipped (at capacity)"
 
 log = logging.getLogger(__name__)
+
+
+def quiet_polls() -> None:
+    """Drop the line that a Prefect runner logs at every look while runs wait for others to end."""
+    logging.getLogger("prefect.runner").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not str(record.msg).endswith(_FULL)
 
 
 class Runs:

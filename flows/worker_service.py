@@ -35,7 +35,7 @@ from flows.tracking import store_address
 from flows.watching import watch_data, watch_feedback
 from flows.worker_http import serve_http
 from flows.worker_pages import Pulse, make_pages
-from flows.worker_runs import Runs
+from flows.worker_runs import Runs, quiet_polls
 
 _POLL_SECONDS = 3.0
 _LOOK_SECONDS = 10.0
@@ -132,6 +132,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     for name in ("flows", "components", "__main__"):
         logging.getLogger(name).setLevel(logging.INFO)
+    quiet_polls()
     host, port = sys.argv[1], int(sys.argv[2])
     workspace = find_workspace(Path(os.environ["BEHOLDER_WORKSPACE"]))
     asyncio.run(serve(workspace, host, port))

@@ -1,6 +1,7 @@
 """The course of the online RMSE: stretches of all looks as one curve a version, drawn as SVG."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from components.monitoring.rmse import Course
 from components.monitoring.snapshot import Snapshot
@@ -10,7 +11,15 @@ from components.pages.figures import Line, draw_lines
 _OURS = "ours"
 _OTHERS = ("other solid", "third", "fourth")
 _REST = "muted"
-_UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"))
+# In seconds, and as exactly as the moment is told from which one counts back in that unit.
+_UNITS = (
+    (86_400.0, "days", "%H:%M"),
+    (3_600.0, "hours", "%H:%M"),
+    (60.0, "minutes", "%H:%M:%S"),
+    (1.0, "seconds", "%H:%M:%S"),
+)
+# What the axes hold at least: a few seconds, and a difference in RMSE that means something.
+_LEAST_SECONDS, _LEAST_RMSE = 4.0, 0.02
 
 
 def join_courses(looks: Sequence[Snapshot]) -> list[Course]:
@@ -41,21 +50,32 @@ def style_versions(course: Sequence[Course], champion: str) -> dict[str, str]:
 def draw_course(
     looks: Sequence[Snapshot], course: Sequence[Course], styles: Mapping[str, str], width: int
 ) -> str:
-    """Return an SVG of every version's RMSE by time up to the last look, and of its promise."""
+    """Return an SVG of every version's RMSE by time up to the newest rating, and of its promise.
+
+    Time is counted back from there in the unit that fits what is drawn, however long ago it was.
+    """
     if not course:
         return ""
-    now = looks[-1].at
-    oldest = now - min(one.since for one in course)
-    size, unit = next((pair for pair in _UNITS if oldest >= 2 * pair[0]), _UNITS[-1])
+    newest = max(one.until for one in course)
+    span = max(newest - min(one.since for one in course), _LEAST_SECONDS)
+    size, unit, clock = next((one for one in _UNITS if span >= 2 * one[0]), _UNITS[-1])
     promised = {one.version: one.promised for look in looks for one in look.online}
     lines = []
     for version, css in styles.items():
         own = [one for one in course if one.version == version]
-        xs = [(one.until - now) / size for one in own]
+        xs = [(one.until - newest) / size for one in own]
         lines.append(Line(version, css, xs, [one.rmse for one in own], dots=True))
         promise = promised.get(version)
         if promise is not None:
-            ends = [(own[0].since - now) / size, xs[-1]]
+            ends = [(own[0].since - newest) / size, xs[-1]]
             lines.append(Line(version, f"promise {css}", ends, [promise.value] * 2))
-    label = f"{unit}, up to the last look"
-    return draw_lines(lines, x_label=label, y_label="online RMSE", width=width)
+    moment = f"{datetime.fromtimestamp(newest, UTC):%d %b %Y, {clock}} UTC".lstrip("0")
+    middle = (max(one.rmse for one in course) + min(one.rmse for one in course)) / 2
+    reach = [(-span / size, middle - _LEAST_RMSE / 2), (0.0, middle + _LEAST_RMSE / 2)]
+    return draw_lines(
+        lines,
+        x_label=f"{unit} up to {moment}",
+        y_label="online RMSE",
+        width=width,
+        reach=reach,
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from components.statistics import Interval
 
 _WIDTH, _HEIGHT = 360, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 12, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 34
 _TICKS = 5
 
 
@@ -68,15 +68,18 @@ def draw_lines(
     y_label: str,
     square: bool = False,
     width: int = _WIDTH,
+    reach: Sequence[tuple[float, float]] = (),
 ) -> str:
     """Return an SVG of lines over common axes; `square` gives both axes one range.
 
+    `reach` are points that the axes reach too, so that little is not drawn as much.
     Colours come from the page's style sheet, so that one drawing serves light and dark.
     """
     xs = [x for line in lines for x in line.xs]
     ys = [y for line in lines for y in line.ys if math.isfinite(y)]
     if not xs or not ys:
         return ""
+    xs, ys = [*xs, *(x for x, _ in reach)], [*ys, *(y for _, y in reach)]
     x_ticks, y_ticks = make_ticks(min(xs), max(xs)), make_ticks(min(ys), max(ys))
     if square:
         x_ticks = y_ticks = make_ticks(min(xs + ys), max(xs + ys))

@@ -270,8 +270,15 @@ def test_command_sets_tests_changes_and_removes_who_is_told(
     assert "test of its notifications" in ear.listen()["text"]
     changed = call("--on", "drift,failed")
     assert "on       failed, drift" in changed.stdout
+    failed = call(f"{ear.url}Typo", "--test")
+    assert failed.exit_code == 1
+    told = str(failed.exception)
+    assert "did not take it: it answered 404" in told
+    assert "the address stays, and http://127.0.0.1:" in told
+    assert "'beholder notify URL' sets another one, 'beholder notify --off' removes it" in told
+    assert "Typo" in workspace.receiver.read_text()
     off = call("--off")
     assert "nobody is told any more" in off.stdout
     assert not workspace.receiver.exists()
-    for result in (done, changed, off):
+    for result in (done, changed, failed, off):
         assert "S3cret" not in f"{result.output}{result.exception}"

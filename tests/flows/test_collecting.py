@@ -1,7 +1,7 @@
 """`beholder gc`: what nothing needs goes, what is kept stays whole."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from components.promotion.artifacts import Bundles
 from components.promotion.registry import Version
 from flows.collecting import collect_and_show
 from flows.dvc_garbage import find_objects, remove_objects
+from flows.garbage import Offer
 from flows.releases import fetch_bundles, open_registry
 from tests.flows.conftest import dvc
 
@@ -78,7 +79,7 @@ def test_bundles_learnt_again_after_they_were_freed_become_a_new_version(
     assert fetch_bundles(shop, again).verify() == again.digest
 
 
-def test_plan_is_told_before_and_nothing_goes_without_consent_or_while_a_model_is_learnt(
+def test_plan_is_told_before_and_nothing_goes_without_consent(
     shop: Workspace, capsys: pytest.CaptureFixture[str]
 ):
     collect(shop, is_agreed=False)
@@ -91,12 +92,44 @@ def test_plan_is_told_before_and_nothing_goes_without_consent_or_while_a_model_i
     assert plan["kept"]["3"] == ["champion", "the newest"]
     assert {piece["kind"] for piece in plan["pieces"]} >= {"Bentos", "bundles in MLflow"}
     assert plan["bytes"] == sum(piece["bytes"] for piece in plan["pieces"])
+    assert plan["waits_for"] is None
+    assert left(shop, "bentos") == ["1", "2", "3"]
+
+
+def test_plan_is_told_while_a_model_is_learnt_and_nothing_goes_before_that_is_over(
+    shop: Workspace, capsys: pytest.CaptureFixture[str]
+):
+    collect(shop, is_agreed=False)
+    quiet, _, _ = capsys.readouterr().out.rpartition("nothing was freed")
+    with hold_lock(shop.work_lock, wait_seconds=0, what="a retraining"):
+        collect(shop, is_agreed=False)
+        told = capsys.readouterr().out
+        assert told.startswith(quiet)
+        assert "nothing is freed now, and this may change: the workspace's work is in use" in told
+        collect(shop, is_agreed=False, as_json=True)
+        assert "in use by process" in json.loads(capsys.readouterr().out)["waits_for"]
+        with pytest.raises(WorkspaceError, match=r"nothing was freed: .* in use by process"):
+            collect(shop)
+        assert capsys.readouterr().out.startswith(quiet)
+    assert left(shop, "bentos") == ["1", "2", "3"]
+    collect(shop)
+    assert left(shop, "bentos") == ["2", "3"]
+
+
+def test_plan_that_cannot_be_made_beside_a_run_is_refused_with_why(
+    shop: Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    def vanish(*_: object) -> Iterator[Offer]:
+        raise FileNotFoundError("gone meanwhile")
+
+    monkeypatch.setattr("flows.collecting.find_garbage", vanish)
     with (
         hold_lock(shop.work_lock, wait_seconds=0, what="a retraining"),
-        pytest.raises(WorkspaceError, match="in use by process"),
+        pytest.raises(WorkspaceError, match=r"in use by process .* changes meanwhile"),
     ):
-        collect(shop)
-    assert left(shop, "bentos") == ["1", "2", "3"]
+        collect(shop, is_agreed=False)
+    with pytest.raises(FileNotFoundError):
+        collect(shop, is_agreed=False)
 
 
 def test_embeddings_of_other_encoders_go_and_all_but_the_latest_checkpoints(workspace: Workspace):

@@ -14,12 +14,14 @@ import pytest
 import yaml
 
 from components.errors import ParameterError, WorkspaceError
+from components.pages.words import describe_moment
 from components.params import load_params
 from components.paths import Workspace
 from flows.asking import ask, open_book
 from flows.deployments import EVENTS, Plan, Pool, make_deployment, plan_deployments
 from flows.monitoring import NO_CHAMPION
-from flows.pools import describe_job, read_pools, write_prefect_yaml
+from flows.pool_state import find_trouble
+from flows.pools import describe_job, read_pools, worker_command, write_prefect_yaml
 
 Prefect = Callable[..., str]
 
@@ -323,6 +325,8 @@ def test_command_names_what_is_left_to_do_and_goes_back(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolUpdate
     from prefect.settings import PREFECT_API_URL
 
     from flows.pool_command import join_and_show, leave_and_show, show_pools
@@ -342,11 +346,28 @@ def test_command_names_what_is_left_to_do_and_goes_back(
     for plan, where in zip(plans, (Pool(pool, {}), None, None), strict=True):
         asyncio.run(make_deployment(workspace, plan, where)).apply()
     show_pools(workspace)
+    who, does = f"no worker of the work pool '{pool}' is online", "and no run is due"
     assert capsys.readouterr().err.splitlines() == [
         f"retrain  the work pool '{pool}'",
         "promote  the worker of 'beholder up'",
         "monitor  the worker of 'beholder up'",
+        f"{who}, {does}; start one by",
+        f"  PREFECT_API_URL={address} {worker_command(pool, 'process')}",
     ]
+    asked = ask(workspace, "hand", "new posters")
+    (trouble, command) = find_trouble(workspace, [])
+    due = describe_moment(asked.starts_at)
+    assert trouble == f"{who}, and 1 run waits since {due}; start one by"
+    assert shlex.quote(pool) in command
+    with get_client(sync_client=True) as client:
+        client.update_work_pool(pool, WorkPoolUpdate(is_paused=True))
+    (trouble, command) = find_trouble(workspace, [])
+    assert trouble.startswith(f"the work pool '{pool}' is paused, and 1 run waits")
+    assert "work-pool resume" in command
+    with get_client(sync_client=True) as client:
+        client.update_work_pool(pool, WorkPoolUpdate(is_paused=False))
+        client.send_worker_heartbeat(pool, "a worker", 30)
+    assert find_trouble(workspace, []) == []
     before = describe_registered(workspace)
     leave_and_show(workspace)
     assert f"{plans[0].full_name} left the work pool '{pool}'" in capsys.readouterr().err

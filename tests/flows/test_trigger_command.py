@@ -1,6 +1,16 @@
+"""What a person sees who asks for a retraining."""
+
+from pathlib import Path
+
+import pytest
+
+from components.files import write_json
+from components.paths import Workspace
+from components.settings import load_settings
 from components.triggering.policy import Past, Situation
 from flows.asking import Asking
-from flows.trigger_command import Preview, describe, describe_asking
+from flows.services import Services, ServiceState
+from flows.trigger_command import Preview, describe, describe_asking, find_unheard
 
 STATE = Situation(
     now=1_000_000.0,
@@ -47,3 +57,35 @@ def test_preview_says_why_the_steps_are_not_known_and_is_no_obstacle():
     lines = list(describe(Preview(STATE, (), {}, None, unknown="a training is at work")))
     assert lines[1] == "steps      not known: a training is at work"
     assert len(lines) == 3
+
+
+def test_preview_says_last_that_nothing_runs():
+    lines = list(describe(Preview(STATE, (), {}, "too little is new", unheard="nothing runs")))
+    assert lines[-1] == "stack      nothing runs"
+
+
+def test_asker_learns_what_has_to_run_before_anybody_hears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    workspace = Workspace(tmp_path)
+    before = find_unheard(workspace)
+    assert before.startswith("nothing runs: asking starts Prefect's server alone, and what is")
+    assert "waits for 'beholder up'; 'beholder retrain' retrains here and now" in before
+    # As after 'beholder down': ports are remembered, and nobody listens there.
+    ports = {"prefect": {"port": 1, "health": "/"}, "worker": {"port": 2, "health": "/health"}}
+    write_json(workspace.run / "services/ports.json", ports)
+    assert find_unheard(workspace) == before
+    given = load_settings().model_copy(update={"prefect_api_url": "http://127.0.0.1:1/api"})
+    monkeypatch.setattr("flows.trigger_command.load_settings", lambda: given)
+    workspace.prefect_yaml.touch()
+    after = find_unheard(workspace)
+    assert after.startswith("the worker does not run: what is asked for waits for 'beholder up' or")
+    assert "a worker of the work pool" in after
+
+
+def test_asker_of_a_stack_that_runs_is_told_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    running = [ServiceState("worker", "http://127.0.0.1:4300", managed=True, healthy=True)]
+    monkeypatch.setattr(Services, "states", lambda _: running)
+    assert find_unheard(Workspace(tmp_path)) == ""

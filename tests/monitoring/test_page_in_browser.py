@@ -16,6 +16,8 @@ from tests.monitoring.making import alarmed, look
 
 pytestmark = pytest.mark.browser
 
+NAMED = ['"online RMSE"', '"95 % interval"', '"promised"', '"ratings"', '"users"']
+
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
@@ -50,3 +52,20 @@ def test_one_chart_is_shown_that_fits_the_window(browser: Browser, page: str, wi
         ".map((s) => s.viewBox.baseVal.width)"
     )
     assert shown == [860 if width >= 700 else 360]
+
+
+@pytest.mark.parametrize("width", [320, *WIDTHS])
+def test_every_number_of_every_version_can_be_seen(browser: Browser, page: str, width: int):
+    browser.open(page, width=width)
+    cells = browser.run(
+        "return [...document.querySelectorAll('.versions td')].map((cell) => {"
+        "  const inside = cell.closest('section').getBoundingClientRect();"
+        "  const text = document.createRange(); text.selectNodeContents(cell);"
+        "  const box = text.getBoundingClientRect();"
+        "  return [cell.textContent, box.left >= inside.left && box.right <= inside.right,"
+        "    getComputedStyle(cell, '::before').content]; })"
+    )
+    assert len(cells) == 12
+    assert [cell for cell in cells if not cell[1]] == []
+    named = [told for _, _, told in cells if told != "none"]
+    assert named[:5] == ([] if width >= 700 else NAMED)
