@@ -39,6 +39,16 @@ def dump_canonical(value: Any) -> bytes:
     return text.encode()
 
 
+def parse_yaml(text: str) -> Any:
+    """Return what a YAML text says, read by libyaml in a tenth of the time where PyYAML has it.
+
+    Raises yaml.YAMLError.
+    """
+    import yaml
+
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+
+
 def hash_tree(root: Path) -> dict[str, str]:
     """Return {relative path: sha256} of every file below `root`, sorted by path."""
     files = sorted(path for path in root.rglob("*") if path.is_file())

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from components.errors import ParameterError
 from components.family_params import Families, Positive, Section, Share
-from components.files import write_bytes
+from components.files import parse_yaml, write_bytes
 
 _NEVER_WRAP = 1 << 16
 NEVER = "never"
@@ -391,7 +391,7 @@ class Params(Section):
 def load_params(path: Path) -> Params:
     """Read params.yaml; raise ParameterError naming the first key that is wrong, and its value."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = parse_yaml(path.read_text())
     except FileNotFoundError as error:
         raise ParameterError(f"{path} is missing; 'beholder init DIR' writes one") from error
     except yaml.YAMLError as error:
@@ -454,5 +454,5 @@ def write_values(path: Path, values: dict[str, object]) -> None:
         place[name] = value
     text = StringIO()
     editor.dump(content, text)
-    validate_params(yaml.safe_load(text.getvalue()), path)
+    validate_params(parse_yaml(text.getvalue()), path)
     write_bytes(path, text.getvalue().encode())

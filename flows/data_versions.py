@@ -9,6 +9,7 @@ import yaml
 
 from components.batches import read_batches
 from components.errors import CorruptFileError
+from components.files import parse_yaml
 from components.paths import Workspace
 
 # Outputs of steps that are data: (path, name, context).
@@ -75,7 +76,7 @@ def _read_image_batches(workspace: Workspace) -> Iterator[DataVersion]:
 
 def _read(path: Path, key: str) -> Any:
     try:
-        return yaml.safe_load(path.read_text())[key]
+        return parse_yaml(path.read_text())[key]
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise CorruptFileError(
             f"{path} is no file of DVC's ({error!r:.80}); 'git checkout {path}' restores it"

@@ -11,7 +11,7 @@ import yaml
 from components.batches import data_version, read_batches
 from components.data.workspace import find_template
 from components.errors import CorruptFileError, WorkspaceError
-from components.files import hash_file, hash_json
+from components.files import hash_file, hash_json, parse_yaml
 from components.models.bundle import MANIFEST, read_digest
 from components.params import WATCHING, Params
 from components.paths import Workspace
@@ -106,7 +106,7 @@ def digest_learning_params(params: Params) -> str:
 def read_code(workspace: Workspace) -> dict[str, str]:
     """Return code.yaml: one digest a step; raise CorruptFileError if a step is missing in it."""
     try:
-        code = yaml.safe_load(_existing(workspace.code).read_text())
+        code = parse_yaml(_existing(workspace.code).read_text())
     except yaml.YAMLError as error:
         raise CorruptFileError(f"{workspace.code} is not valid YAML: {error}") from error
     missing = [step for step in LEARNING_STEPS if not isinstance(code, dict) or step not in code]

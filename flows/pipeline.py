@@ -9,12 +9,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import yaml
-
 from components.costs import StepCost, read_cost
 from components.dvc import DvcFailedError, follow_dvc, run_dvc
 from components.errors import BeholderError, WorkspaceError
-from components.files import read_json
+from components.files import parse_yaml, read_json
 from components.paths import Workspace
 
 STAGES = ("validate", "split", "embed", "train", "evaluate", "refit")
@@ -137,5 +135,5 @@ def push_outputs(workspace: Workspace) -> int:
             f"{len(missing)} outputs are not in the DVC remote after 'dvc push' "
             f"(first: {next(iter(missing))}); see whether its disk is full, then run it again"
         )
-    stages = yaml.safe_load(workspace.lock.read_text())["stages"].values()
+    stages = parse_yaml(workspace.lock.read_text())["stages"].values()
     return sum(len(stage.get("outs", [])) for stage in stages)

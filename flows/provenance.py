@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from components.batches import Batch
+from components.files import parse_yaml
 from components.promotion.store import Store
 from components.review.changes import Inputs, read_packages
 from components.review.content import StageCost
@@ -40,8 +41,8 @@ class RunRecord:
         """What the version was made of; what is not kept, or cannot be read, is None."""
         return Inputs(
             batches=self._read("batches.json", _read_batches),
-            params=self._read("params.yaml", lambda text: flatten(yaml.safe_load(text))),
-            code=self._read("code.yaml", lambda text: flatten(yaml.safe_load(text))),
+            params=self._read("params.yaml", lambda text: flatten(parse_yaml(text))),
+            code=self._read("code.yaml", lambda text: flatten(parse_yaml(text))),
             packages=self._read(PACKAGE_LOCK, read_packages),
             outputs=self._read("dvc.lock", _read_outputs),
             commit=self.lineage.get("git_commit"),
@@ -109,7 +110,7 @@ def _read_batches(text: str) -> tuple[Batch, ...]:
 
 
 def _read_outputs(text: str) -> dict[str, dict[str, str]]:
-    stages = yaml.safe_load(text)["stages"]
+    stages = parse_yaml(text)["stages"]
     return {
         stage: {out["path"]: out["md5"] for out in stages[stage].get("outs", ())}
         for stage in STAGES

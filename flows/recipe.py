@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from components.batches import Batch
 from components.errors import WorkspaceError
+from components.files import parse_yaml
 from components.promotion.registry import Version
 from flows.archive import Archive
 from flows.data_versions import read_outputs
@@ -86,7 +85,7 @@ def _require(archive: Archive, version: Version, run: RunFacts, path: str) -> by
 
 
 def _read_code(path: Path | None) -> dict[str, str] | None:
-    content = None if path is None else yaml.safe_load(path.read_text())
+    content = None if path is None else parse_yaml(path.read_text())
     return {str(step): str(digest) for step, digest in content.items()} if content else None
 
 

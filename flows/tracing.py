@@ -15,7 +15,7 @@ import yaml
 from components.answers.answered import Answered
 from components.batches import Batch, data_version
 from components.errors import CorruptFileError, ParameterError
-from components.files import read_parquet
+from components.files import parse_yaml, read_parquet
 from components.packaging.release import verify_release
 from components.promotion.artifacts import SERVED
 from components.promotion.registry import CHAMPION, Version
@@ -197,7 +197,7 @@ def _link_run(run: RunFacts) -> RunLink:
 def _link_code(archive: Archive, version: Version, run: RunFacts | None) -> CodeLink:
     path = archive.files(version).find(CODE) if version.run_id else None
     try:
-        steps = None if path is None else yaml.safe_load(path.read_text())
+        steps = None if path is None else parse_yaml(path.read_text())
     except yaml.YAMLError:
         steps = None
     tags = {} if run is None else run.tags

@@ -16,6 +16,7 @@ import yaml
 from components.batches import Batch, batch_folder, hash_batch, read_batches, verify_batch
 from components.dvc import DvcRun, run_dvc
 from components.errors import CorruptFileError, DataError, WorkspaceError
+from components.files import parse_yaml
 from components.paths import Workspace
 
 # What the operating system says where there is no room: disk, quota, file size.
@@ -199,7 +200,7 @@ def _read_top(workspace: Workspace, batch: Batch) -> str:
     """Return the md5, as its .dvc file has it, of the list of a batch's files."""
     path = workspace.root / f"{_target(workspace, batch.id)}.dvc"
     try:
-        return str(yaml.safe_load(path.read_text())["outs"][0]["md5"])
+        return str(parse_yaml(path.read_text())["outs"][0]["md5"])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise CorruptFileError(
             f"batch {batch.id}: {path} is missing or no DVC file; restore it with "

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import yaml
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from components.errors import CorruptFileError, DataError
-from components.files import hash_file, read_parquet
+from components.files import hash_file, parse_yaml, read_parquet
 from components.models.catalogue import Catalogue, Floats
 from components.models.pooling import pool_images
 from components.paths import Workspace
@@ -94,5 +93,5 @@ def read_input_digests(workspace: Workspace, step: str, *, split: bool) -> dict[
     }
     digests = {name: hash_file(path) for name, path in files.items()}
     if workspace.code.exists():
-        digests["code"] = str(yaml.safe_load(workspace.code.read_text())[step])
+        digests["code"] = str(parse_yaml(workspace.code.read_text())[step])
     return digests
