@@ -30,8 +30,9 @@ check: setup  ## format, lint, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Of three at once, one waits for a server most of the time.
 test: setup  ## all tests
-	$(BIN)/python -m pytest --numprocesses=2
+	$(BIN)/python -m pytest --numprocesses=3
 
 torture: setup  ## the long tests, which are no part of the others
 	$(BIN)/python -m pytest -m torture
