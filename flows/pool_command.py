@@ -31,7 +31,6 @@ def join_and_show(workspace: Workspace, name: str, *, container: bool) -> None:
     pool = Pool(name, describe_job(workspace, container=container))
     with show_steps() as shown:
         connect_prefect(workspace)
-    # Written only now: it imports Prefect, which reads the server's address as it is imported.
     write_prefect_yaml(workspace, plans, {plan.full_name: pool for plan in plans})
     url = os.environ["PREFECT_API_URL"]
     prefect = prefect_command()
