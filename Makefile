@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := flows components serving tests benchmarks
+# Where it is set, every process that a test starts compiles all of our source anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo check test torture lock clean
 
