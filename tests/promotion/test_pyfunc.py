@@ -38,12 +38,9 @@ def test_champion_by_pyfunc_rates_as_the_served_bundle_does(
     registry.mark_trial(version, TrialFacts(True, (), 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0))
     registry.promote(version, None)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(place.uri)
-    try:
-        model = mlflow.pyfunc.load_model(f"models:/{place.model}@champion")
-    finally:
-        mlflow.set_tracking_uri(before)
+    # MLflow's own `set_tracking_uri` would leave the variable to every later test.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", place.uri)
+    model = mlflow.pyfunc.load_model(f"models:/{place.model}@champion")
     ratings = model.predict(FRAME)
     predictor = Predictor(load_bundle(two_bundles.served))
     expected = predictor.predict(FRAME["user_id"].tolist(), FRAME["item_id"].tolist())
