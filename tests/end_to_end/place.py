@@ -31,7 +31,9 @@ class Place:
         leave_out = ("BEHOLDER_", "MLFLOW_TRACKING_URI", "PREFECT_API_URL")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(leave_out)}
         folder = str(Path(sys.executable).parent)
-        return {**kept, "PATH": os.pathsep.join([folder, kept["PATH"]])}
+        path = os.pathsep.join([folder, kept["PATH"]])
+        # Where several workers matter, a test of its own starts them.
+        return {**kept, "PATH": path, "BEHOLDER_ENDPOINT_WORKERS": "1"}
 
     def run(self, *arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run `beholder ARGUMENTS` in the workspace and insist on its exit code."""

@@ -171,7 +171,7 @@ def test_dvc_ends_with_whoever_waits_for_its_stages(pipeline: Workspace, set_com
     set_command(pipeline, "split", "exec timeout 60 sleep 60")
     runs = run_stages(pipeline, STAGES[:2], ignore)
     next(runs)
-    (dvc,) = psutil.Process().children()
+    (dvc,) = [one for one in psutil.Process().children() if "repro" in one.cmdline()]
     runs.close()
     assert not dvc.is_running()
     assert not run_stage(pipeline, "validate").ran
