@@ -1,4 +1,4 @@
-"""One small drawn world, brought through the whole chain once, for every test of this folder."""
+"""One small drawn world, brought through the whole chain once for the tests of a file."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from components.paths import Workspace
 from tests.end_to_end.place import BEHOLDER, Place
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A workspace after its first `beholder retrain`."""
     folder = tmp_path_factory.mktemp("world")
