@@ -1,7 +1,7 @@
 """What training beside the pipeline needs first: data, the steps up to `embed`, nobody else."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from components.batches import read_batches
@@ -39,10 +39,17 @@ def bring_up(workspace: Workspace) -> None:
     Raises StepFailedError, in the step's own words, if one fails.
     """
     with show_steps():
-        wanted = STAGES[: STAGES.index(_LAST) + 1]
-        stale = [stage for stage in find_stale(workspace) if stage in wanted]
-        with closing(run_stages(workspace, stale, log.info)) as runs:
-            for stage in wanted:
-                with step(stage) as now:
-                    now.cached = stage not in stale or not next(runs).ran
-                    now.note = read_note(workspace, stage)
+        draw_stages(workspace, STAGES[: STAGES.index(_LAST) + 1], stale=find_stale(workspace))
+
+
+def draw_stages(workspace: Workspace, stages: Sequence[str], *, stale: Collection[str]) -> None:
+    """Bring those of some stages that are stale up to date, drawing each as a step.
+
+    Raises StepFailedError, in the step's own words, if one fails.
+    """
+    to_run = [stage for stage in stages if stage in stale]
+    with closing(run_stages(workspace, to_run, log.info)) as runs:
+        for stage in stages:
+            with step(stage) as now:
+                now.cached = stage not in stale or not next(runs).ran
+                now.note = read_note(workspace, stage)

@@ -1,6 +1,5 @@
 """`beholder catalogue refresh`: what was ingested is served, and what was withdrawn is not."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +14,11 @@ from flows.console import show_steps, step
 from flows.deploying import find_place
 from flows.endpoint import RollOut, roll_out
 from flows.overlays import keep_accepted, require_overlays, sweep_unused
-from flows.pipeline import find_stale, run_stages
-from flows.preparing import hold_workspace, require_data
+from flows.pipeline import find_stale
+from flows.preparing import draw_stages, hold_workspace, require_data
 from flows.releases import fetch_bento, open_registry, require_champion
-from flows.stage_notes import read_note
 
 _SHORT = 12
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -105,10 +101,7 @@ def describe(refreshed: Refreshed) -> list[str]:
 def _accept(workspace: Workspace) -> Snapshot:
     """Bring `validate` up to date, and keep what it accepted."""
     batches = read_batches(workspace)
-    with step("validate") as now:
-        stale = [stage for stage in find_stale(workspace) if stage == "validate"]
-        now.cached = not any(done.ran for done in run_stages(workspace, stale, log.info))
-        now.note = read_note(workspace, "validate")
+    draw_stages(workspace, ["validate"], stale=find_stale(workspace))
     return keep_accepted(workspace, batches)
 
 

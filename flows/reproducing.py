@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from flows.archive import Archive
 from flows.console import show_steps, step
 from flows.data_versions import read_outputs
 from flows.lineage import LEARNING_STEPS, find_package_lock
-from flows.pipeline import STAGES, StepFailedError, run_stages
+from flows.pipeline import STAGES, StepFailedError
+from flows.preparing import draw_stages
 from flows.recipe import Recipe, read_recipe
 from flows.releases import open_registry
 from flows.reproduction import (
@@ -46,7 +47,6 @@ from flows.reproduction import (
 )
 from flows.scratch import fetch_data, open_scratch, remove_scratch, scratch_folder
 from flows.source_code import digest_code, extract_code, find_changed_steps
-from flows.stage_notes import read_note
 from flows.tracing import find_version
 
 _SIGNS = {"same": "[green]✓[/]", "differs": "[red]✗[/]", "unknown": "[yellow]?[/]"}
@@ -96,7 +96,10 @@ def reproduce(workspace: Workspace, scratch: Workspace, recipe: Recipe) -> Repro
         write_bytes(scratch.code, yaml.safe_dump(dict(code.digests), sort_keys=True).encode())
         now.note = code.says
     with imitate(recipe, code):
-        _run_all(scratch)
+        try:
+            draw_stages(scratch, STAGES, stale=STAGES)
+        except StepFailedError as error:
+            raise BeholderError(f"{error}; {scratch.root} holds what was done so far") from error
     with step("compare") as now:
         found = _compare(workspace, scratch, recipe, code)
         now.note = "" if found.rmse is None else f"on {found.rmse.rows:,} test rows"
@@ -153,19 +156,6 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def _run_all(scratch: Workspace) -> None:
-    with closing(run_stages(scratch, STAGES, log.info)) as runs:
-        for stage in STAGES:
-            with step(stage) as now:
-                try:
-                    now.cached = not next(runs).ran
-                except StepFailedError as error:
-                    raise BeholderError(
-                        f"{error}; {scratch.root} holds what was done so far"
-                    ) from error
-                now.note = read_note(scratch, stage)
 
 
 def _describe_data(recipe: Recipe, fetched: int) -> str:

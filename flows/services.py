@@ -125,7 +125,7 @@ class Services:
         is_there = port is None or url == find_url(self.host, port)
         is_managed = service.name in self._arbiter.watchers()
         answers = is_there and is_managed and _answers(url + service.health)
-        return answers and self._port(service.name) in self._held_ports(service.name)
+        return answers and self._listens(service.name)
 
     def want_all(self) -> None:
         """Note that the whole stack shall run, an endpoint too once there is a champion."""
@@ -213,7 +213,7 @@ class Services:
         url, started = self.url(service), time.monotonic()
         while True:
             if _answers(url + service.health):
-                if self._port(service.name) in self._held_ports(service.name):
+                if self._listens(service.name):
                     break
                 log.warning("port taken meanwhile name=%s url=%s", service.name, url)
                 self._remove(service.name)
@@ -255,6 +255,10 @@ class Services:
             if mark and ours and name in (None, mark) and process.pid != os.getpid():
                 found[process] = mark
         return found
+
+    def _listens(self, name: str) -> bool:
+        """Say whether a process of a service listens at its port, and no other program."""
+        return self._port(name) in self._held_ports(name)
 
     def _held_ports(self, name: str | None = None) -> set[int]:
         """Return the ports at which the processes of a service listen, of all by default."""
